@@ -1,0 +1,179 @@
+"""What the parts of xpo hand to each other.
+
+Legend, once, for every file: B prompts, K responses per prompt, T response tokens, S positions of a
+packed row, E edges (one scored token each), P prompt tokens, V vocabulary, always in this order.
+A suffix says the shape (``reward_BK``). ``mask_BKT`` is true where a token trains. Floats are
+natural-log units (nats) unless said.
+
+Comparisons are a mass matrix: ``prefer_BKK[b, i, j]`` is the mass of "response i was preferred over
+response j". A pair with the preferred response first is ``[[0, 1], [0, 0]]``, a soft label p is
+``[[0, p], [1 - p, 0]]``, a list is all its ordered pairs, and the gold world's population is
+``ref_i ref_j P(i beats j)``. It sums to 1 over each prompt, so every pair loss is
+``(prefer_BKK * f(gap_BKK)).sum((1, 2))``. Binary feedback is ``good_BK`` and ``bad_BK``, masses too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Row:
+    """One tokenised training row: a prompt and its K responses, the preferred one first.
+
+    Every response ends in EOS unless it was cut; at least one token each. The feedback fields that a
+    row has no use for are None. Masses follow the module docstring.
+    """
+
+    prompt: Sequence[int]
+    responses: Sequence[Sequence[int]]
+    prefer: Sequence[Sequence[float]] | None = None  # K x K
+    good: Sequence[float] | None = None  # K
+    bad: Sequence[float] | None = None  # K
+    demo: Sequence[float] | None = None  # K: what a likelihood term imitates, sums to 1
+    scores: Sequence[float] | None = None  # K, higher is better
+    wins: Sequence[Sequence[float]] | None = None  # K x K: P(i beats j), any preference
+    weight: float = 1.0
+    source: str = ""  # "file:line", for messages and samples
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Token rows as a trie: the prompt once, then every distinct response prefix once, in preorder.
+
+    Position i is seen by position j of the same row iff ``i <= j < end[i]``: ``end_BS`` is one past
+    the last descendant of i in preorder (prompt positions: the row's length; padding: i + 1). A
+    response's last token is predicted, never fed. Edge e predicts ``edge_token_E[e]`` from the flat
+    position ``edge_node_E[e]`` (index into B*S); ``edge_BKT`` maps each response token to its edge
+    (0 where there is none), ``prompt_edge_BP`` each prompt token after the first (or None).
+    """
+
+    input_ids_BS: Tensor
+    position_BS: Tensor
+    end_BS: Tensor
+    edge_node_E: Tensor
+    edge_token_E: Tensor
+    edge_depth_E: Tensor  # t: index of the predicted token within its response; -1 for prompt tokens
+    edge_BKT: Tensor
+    prompt_edge_BP: Tensor | None = None
+
+    def to(self, *args: Any, **kwargs: Any) -> Packed:
+        return _moved(self, *args, **kwargs)
+
+
+@dataclass(frozen=True)
+class StepTotals:
+    """Denominators of one optimizer step, summed over its micro-batches and all ranks."""
+
+    rows: float  # sum of weight_B
+    tokens: float  # sum of weight_B * (demo_BK * tokens_BK).sum(K), prompts not counted
+    micro_batches: int  # per rank; the loss is scaled by this and the world size
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What the data layer hands to a module: one micro-batch of B rows, padded to K and T."""
+
+    packed: Packed
+    mask_BKT: Tensor  # bool
+    weight_B: Tensor  # 0 for a filler row
+    index_B: Tensor  # position in the data set; -1 for a filler row
+    totals: StepTotals
+    prefer_BKK: Tensor | None = None
+    good_BK: Tensor | None = None
+    bad_BK: Tensor | None = None
+    demo_BK: Tensor | None = None
+    score_BK: Tensor | None = None
+    win_BKK: Tensor | None = None
+    ref_logp_BKT: Tensor | None = None  # cached; None means: ask the reference
+    probes: tuple[Batch, ...] | None = None  # first micro-batch of a step: rows for whole-step statistics
+    prompt_BP: Tensor | None = None  # left-aligned token ids, for the plain path and for samples
+    prompt_mask_BP: Tensor | None = None
+    response_BKT: Tensor | None = None
+
+    @property
+    def present_BK(self) -> Tensor:
+        """True where prompt b has a k-th response (lists may be ragged)."""
+        return self.mask_BKT.any(-1)
+
+    @property
+    def length_BK(self) -> Tensor:
+        """Trained tokens per response, EOS included."""
+        return self.mask_BKT.sum(-1)
+
+    def to(self, *args: Any, **kwargs: Any) -> Batch:
+        return _moved(self, *args, **kwargs)
+
+
+def _moved(item: Any, *args: Any, **kwargs: Any) -> Any:
+    def move(value: Any) -> Any:
+        if isinstance(value, Tensor | Packed | Batch):
+            return value.to(*args, **kwargs)
+        return tuple(move(v) for v in value) if isinstance(value, tuple) else value
+
+    return dataclasses.replace(item, **{f.name: move(getattr(item, f.name)) for f in dataclasses.fields(item)})
+
+
+@runtime_checkable
+class Length(Protocol):
+    """Axis 9. ``pool`` is linear in its first argument; an all-masked row gives 0."""
+
+    has_offset: ClassVar[bool]
+
+    def pool(self, log_ratio_BKT: Tensor, mask_BKT: Tensor) -> Tensor: ...
+    def offset(self, mask_BKT: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
+class Divergence(Protocol):
+    """Axis 10. All of them take ``log_u``, the log-ratio log pi - log ref, of any shape.
+
+    ``link`` is f'(u) - f'(1), increasing; ``value`` an unbiased and non-negative estimate of D_f per
+    sample from pi; ``optimum`` log pi* of max E[r] - beta D_f in float64 over the last dimension.
+    """
+
+    linear: ClassVar[bool]  # link(l) == c * l
+    invertible: ClassVar[bool]  # f' is invertible and 0 is outside its domain: pi* > 0 everywhere
+
+    def link(self, log_u: Tensor) -> Tensor: ...
+    def value(self, log_u: Tensor) -> Tensor: ...
+    def optimum(self, ref_logp: Tensor, reward: Tensor, beta: float) -> Tensor: ...
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """reward_BK and the batch's masses -> loss_B (not reduced, not weighted by weight_B)."""
+
+    needs: ClassVar[frozenset[str]]  # of FEEDBACK
+    difference: ClassVar[bool]  # unchanged when c(x) is added to all rewards of a prompt
+
+    def __call__(self, reward_BK: Tensor, batch: Batch, context: Context) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an objective may read beside rewards and masses."""
+
+    margin_BKK: Tensor | float = 0.0  # from the margin group, in reward units
+    logp_BKT: Tensor | None = None  # policy log-probs, for likelihood terms
+    statistics: Tensor | None = None  # the whole-step statistic that the objective declared
+
+
+FEEDBACK = frozenset({"comparisons", "labels", "scores", "wins", "demonstrations"})
+"""What rows can carry: prefer, good and bad, scores, wins, demo."""
+
+
+def no_gradient(tensor: Tensor) -> Tensor:
+    """Stop-gradient, under the name that the papers use it by."""
+    return tensor.detach()
+
+
+def masked(values: Tensor, mask: Tensor) -> Tensor:
+    """Values where the mask is true, exact zeros elsewhere (whatever stands there, NaN included)."""
+    return torch.where(mask, values, torch.zeros((), dtype=values.dtype, device=values.device))
