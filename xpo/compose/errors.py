@@ -1,0 +1,26 @@
+"""What can be wrong with a run before it starts."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ConfigError(ValueError):
+    """A config that says something impossible: unknown option or key, wrong type, value out of range."""
+
+
+class Refused(ConfigError):
+    """A combination of valid options that has no meaning, with the reason and the nearest that has one."""
+
+    def __init__(self, reason: str, nearest: tuple[str, ...] = ()) -> None:
+        self.reason = reason
+        self.nearest = nearest
+        hint = f"\nNearest combination that works: {' '.join(nearest)}" if nearest else ""
+        super().__init__(f"{reason}{hint}")
+
+
+def did_you_mean(word: str, allowed: Iterable[str]) -> str:
+    """``" Did you mean 'gamma'?"``, or nothing when no allowed word is near."""
+    near = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.5)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,86 @@
+"""Where configs and plugin code are found.
+
+Config search path: the core's ``conf/``, then for each plugin its ``conf`` folder. A plugin is an
+installed package (entry point group ``xpo.plugins``) or a folder dropped into ``plugins/`` of the
+working directory, of ``$XPO_PLUGINS`` or of the source tree.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from xpo.compose.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One plugin: its name, its importable module and the folder that holds its yaml files."""
+
+    name: str
+    module: str
+    package_dir: Path
+
+    @property
+    def conf(self) -> Path:
+        return self.package_dir / "conf"
+
+
+def core_conf() -> Path:
+    """The folder of the core's yaml files, in a wheel or in a source tree."""
+    package = Path(__file__).resolve().parent.parent
+    for candidate in (package / "conf", package.parent / "conf"):
+        if (candidate / "config.yaml").is_file():
+            return candidate
+    raise ConfigError(f"xpo's conf/ folder is missing beside {package}: the installation is broken")
+
+
+@cache
+def plugins() -> tuple[Plugin, ...]:
+    """All plugins in reach; a dropped folder hides an installed package of the same module."""
+    found: dict[str, Plugin] = {}
+    for plugin in (*_dropped(), *_installed()):
+        found.setdefault(plugin.module, plugin)
+    return tuple(found.values())
+
+
+def import_plugins() -> None:
+    """Import every plugin's module, so that its components are registered."""
+    for plugin in plugins():
+        parent = str(plugin.package_dir.parent)
+        if parent not in sys.path:
+            sys.path.append(parent)
+        try:
+            importlib.import_module(plugin.module)
+        except Exception as error:
+            raise ConfigError(
+                f"plugin {plugin.name!r} ({plugin.package_dir}) cannot be imported: "
+                f"{type(error).__name__}: {error}. Mend it, or take it away."
+            ) from error
+
+
+def _installed() -> list[Plugin]:
+    result = []
+    for point in entry_points(group="xpo.plugins"):
+        spec = importlib.util.find_spec(point.value)
+        if spec is not None and spec.origin is not None:
+            result.append(Plugin(point.name, point.value, Path(spec.origin).parent))
+    return result
+
+
+def _dropped() -> list[Plugin]:
+    roots = [Path.cwd() / "plugins", core_conf().parent / "plugins"]
+    if "XPO_PLUGINS" in os.environ:
+        roots.insert(0, Path(os.environ["XPO_PLUGINS"]))
+    result = []
+    for root in dict.fromkeys(path.resolve() for path in roots):
+        for conf in sorted([*root.glob("*/conf"), *root.glob("*/*/conf"), *root.glob("*/src/*/conf")]):
+            if (conf.parent / "__init__.py").is_file():
+                result.append(Plugin(conf.parent.name, conf.parent.name, conf.parent))
+    return result
