@@ -1,0 +1,84 @@
+"""Overrides to a resolved, plain config, through Hydra. No torch here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from xpo.compose.errors import ConfigError, did_you_mean
+from xpo.compose.hydra_glue import prepare_hydra
+from xpo.compose.paths import core_conf, plugins
+
+
+def compose_config(overrides: list[str]) -> dict[str, Any]:
+    """The resolved config for command-line overrides, as plain containers.
+
+    Raises ``ConfigError`` for an unknown option or key, a bad override, or a preset value that
+    belongs to no option.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+
+    from xpo.compose.hints import explain_hydra_error
+
+    prepare_hydra()
+    kept = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(core_conf()), version_base="1.3"):
+            return resolve(compose("config", overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain_hydra_error(error, overrides)) from error
+    finally:
+        if kept is not None:
+            GlobalHydra.instance().hydra = kept
+
+
+def resolve(config: DictConfig) -> dict[str, Any]:
+    """A composed config with every interpolation resolved and every ``hp`` entry accounted for."""
+    check_hp(config)
+    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(plain, dict)
+    plain.pop("hydra", None)
+    return {str(key): value for key, value in plain.items()}
+
+
+def check_hp(config: DictConfig) -> None:
+    """Every ``hp.<group>.<option>.<key>`` must name a key of an option that exists."""
+    for group, options in (config.get("hp") or {}).items():
+        known = options_of(group)
+        if not known:
+            raise ConfigError(f"hp.{group}: there is no group {group!r}.{did_you_mean(group, config)}")
+        for option, values in (options or {}).items():
+            if option not in known:
+                raise ConfigError(f"hp.{group}.{option}: no such option.{did_you_mean(option, known)}")
+            for key in values or {}:
+                if key not in known[option]:
+                    raise ConfigError(
+                        f"hp.{group}.{option}.{key}: that option has no such key.{did_you_mean(key, known[option])}"
+                    )
+
+
+def options_of(group: str) -> dict[str, set[str]]:
+    """Option name -> keys, over the yaml files of a group, the core's and the plugins'."""
+    found: dict[str, set[str]] = {}
+    for root in (core_conf(), *(plugin.conf for plugin in plugins())):
+        for path in sorted((root / group).glob("*.yaml")):
+            node = OmegaConf.load(path)
+            if isinstance(node, DictConfig):
+                found.setdefault(str(node.get("name", path.stem)), set()).update(map(str, node.keys()))
+    return found
+
+
+def option_files(group: str) -> list[str]:
+    """What can stand behind ``<group>=`` on the command line, sorted."""
+    roots = (core_conf(), *(plugin.conf for plugin in plugins()))
+    return sorted({path.stem for root in roots for path in (root / group).glob("*.yaml")})
+
+
+def presets() -> list[str]:
+    """Every method that ``algo=`` takes."""
+    return option_files("algo")
