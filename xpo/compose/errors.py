@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from xpo.errors import UserError
 
-class ConfigError(ValueError):
+
+class ConfigError(UserError):
     """A config that says something impossible: unknown option or key, wrong type, value out of range."""
 
 

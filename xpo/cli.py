@@ -1,0 +1,71 @@
+"""``xpo`` and ``python -m xpo``: one run, a sweep (``-m``), or a verb. No torch before a run starts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from xpo.errors import UserError
+
+EXIT_FAILED = 1
+EXIT_REFUSED = 2  # bad input or a combination without meaning: nothing was run
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line; exits with 0, 1 (a run failed) or 2 (bad input)."""
+    from xpo.verbs import VERBS, dispatch
+
+    args = _multirun_first(list(sys.argv[1:] if argv is None else argv))
+    if args and args[0] in VERBS:
+        code = _guarded(lambda: dispatch(args[0], args[1:]))
+    else:
+        code = _guarded(lambda: _hydra(args))
+    if code:
+        sys.exit(code)
+
+
+def _hydra(args: list[str]) -> int:
+    import hydra
+    from omegaconf import DictConfig
+
+    from xpo.compose.compose import compose_config
+    from xpo.compose.hydra_glue import prepare_hydra
+    from xpo.compose.paths import core_conf
+
+    prepare_hydra()
+    if not any(arg.startswith("-") for arg in args):
+        compose_config(args)  # Hydra's own messages name no allowed keys; ours do
+
+    def job(config: DictConfig) -> dict[str, object]:
+        from xpo.stages.job import run_job
+
+        return run_job(config)
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach _guarded instead of being printed by Hydra
+    sys.argv = [sys.argv[0], *args]
+    hydra.main(config_path=str(core_conf()), config_name="config", version_base="1.3")(job)()
+    return 0
+
+
+def _guarded(action: Callable[[], int | None]) -> int:
+    """Run an action; a user's error becomes one message and exit code 2."""
+    from hydra.errors import HydraException
+
+    try:
+        return action() or 0
+    except (UserError, HydraException) as error:
+        print(f"xpo: {error}", file=sys.stderr)
+        return EXIT_REFUSED
+    except OSError as error:
+        print(f"xpo: {error.strerror or error}: {error.filename or ''}".rstrip(": "), file=sys.stderr)
+        return EXIT_REFUSED
+    except KeyboardInterrupt:
+        print("xpo: interrupted", file=sys.stderr)
+        return 130
+
+
+def _multirun_first(args: list[str]) -> list[str]:
+    """Hydra 1.3 does not accept overrides on both sides of ``-m``; put the flag first."""
+    flags = [arg for arg in args if arg in ("-m", "--multirun")]
+    return flags[:1] + [arg for arg in args if arg not in ("-m", "--multirun")]
