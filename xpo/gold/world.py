@@ -1,0 +1,176 @@
+"""The gold world: prompts, every response, the reward, and the base policy that is imitated.
+
+Legend beside the one of ``xpo.contracts``: X prompts of the world, N responses per prompt (the same
+ones for every prompt, in a fixed order: by length, then alphabetically), A symbols of the alphabet.
+Everything exact is float64.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xpo.gold import constants, tokens
+from xpo.scoring.support import Support
+
+_LIKING, _BASE = 0, 1  # the streams of a world's seed: one quantity's size never moves another's draws
+
+
+@dataclass(frozen=True)
+class World:
+    """One enumerable language with a known reward.
+
+    A prompt is two words; a response is 1 to ``max_symbols`` symbols and EOS. The reward is the mean
+    of the prompt's liking of the response's symbols plus ``constants.DIVERSITY`` times the share of
+    its symbols that are distinct. Labels follow Bradley-Terry: P(i beats j) = sigmoid(r_i - r_j).
+
+    Raises ``ValueError`` for sizes that cannot be spelled with the world's words or enumerated.
+    """
+
+    prompts: int = constants.PROMPTS
+    symbols: int = constants.SYMBOLS
+    max_symbols: int = constants.MAX_SYMBOLS
+    seed: int = field(default=constants.SEED)
+
+    def __post_init__(self) -> None:
+        words = len(constants.ADJECTIVES) * len(constants.NOUNS)
+        for name, value, low, high in (
+            ("prompts", self.prompts, 1, words),
+            ("symbols", self.symbols, 2, len(constants.ALPHABET)),
+            ("max_symbols", self.max_symbols, 1, 8),
+        ):
+            if not low <= value <= high:
+                raise ValueError(f"{name} of the gold world must be {low} to {high}, got {value}")
+        if self.size > constants.MAX_RESPONSES:
+            raise ValueError(
+                f"symbols={self.symbols} and max_symbols={self.max_symbols} make {self.size} responses per "
+                f"prompt; at most {constants.MAX_RESPONSES} are enumerated: take fewer symbols or shorter responses"
+            )
+
+    @property
+    def size(self) -> int:
+        """N, the number of responses of a prompt."""
+        return sum(self.symbols**n for n in range(1, self.max_symbols + 1))
+
+    @cached_property
+    def responses(self) -> tuple[tuple[int, ...], ...]:
+        """All responses as symbol numbers, without EOS."""
+        lengths = range(1, self.max_symbols + 1)
+        return tuple(y for n in lengths for y in itertools.product(range(self.symbols), repeat=n))
+
+    @cached_property
+    def response_ids(self) -> tuple[tuple[int, ...], ...]:
+        """All responses as token ids, EOS included."""
+        return tuple((*(tokens.FIRST_SYMBOL + s for s in y), tokens.EOS_ID) for y in self.responses)
+
+    @cached_property
+    def prompt_texts(self) -> tuple[str, ...]:
+        """The prompts as a reader sees them."""
+        adjectives, nouns = constants.ADJECTIVES, constants.NOUNS
+        return tuple(
+            f"{adjectives[(x + x // len(nouns)) % len(adjectives)]} {nouns[x % len(nouns)]}" for x in range(self.prompts)
+        )
+
+    @cached_property
+    def prompt_ids(self) -> tuple[tuple[int, ...], ...]:
+        """The prompts as token ids, BOS first."""
+        vocabulary = tokens.vocabulary(self.symbols)
+        return tuple((tokens.BOS_ID, *(vocabulary[w] for w in text.split())) for text in self.prompt_texts)
+
+    @cached_property
+    def response_texts(self) -> tuple[str, ...]:
+        """The responses as a reader sees them: symbols with spaces, no EOS."""
+        return tuple(" ".join(constants.ALPHABET[s] for s in y) for y in self.responses)
+
+    @cached_property
+    def length_N(self) -> Tensor:
+        """Trained tokens of each response, EOS included (int64)."""
+        return torch.tensor([len(y) + 1 for y in self.responses])
+
+    @cached_property
+    def liking_XA(self) -> Tensor:
+        """How much prompt x likes symbol a."""
+        noise_XA = torch.randn(self.prompts, self.symbols, generator=self._stream(_LIKING), dtype=torch.float64)
+        return constants.LIKING_SCALE * noise_XA
+
+    @cached_property
+    def reward_XN(self) -> Tensor:
+        """The known reward of every response."""
+        columns = [
+            self.liking_XA[:, list(y)].mean(1) + constants.DIVERSITY * len(set(y)) / len(y) for y in self.responses
+        ]
+        return torch.stack(columns, dim=1)
+
+    @cached_property
+    def win_XNN(self) -> Tensor:
+        """P(response i beats response j | prompt x)."""
+        return torch.sigmoid(self.reward_XN[:, :, None] - self.reward_XN[:, None, :])
+
+    @cached_property
+    def base_logp_XN(self) -> Tensor:
+        """Log-probabilities of the base policy: a chain over symbols with a constant chance to stop."""
+        noise = torch.randn(
+            self.prompts, self.symbols + 1, self.symbols, generator=self._stream(_BASE), dtype=torch.float64
+        )
+        step = torch.log_softmax(constants.BASE_SCALE * noise, dim=-1)  # [x, last symbol or start, next symbol]
+        stop = torch.tensor(constants.BASE_STOP, dtype=torch.float64)
+        columns = []
+        for y in self.responses:
+            logp_X = torch.stack([step[:, a, b] for a, b in zip((self.symbols, *y), y, strict=False)]).sum(0)
+            logp_X = logp_X + (len(y) - 1) * torch.log1p(-stop)
+            columns.append(logp_X if len(y) == self.max_symbols else logp_X + stop.log())
+        return torch.stack(columns, dim=1)
+
+    def draw(self, logp_XN: Tensor, count: int, generator: torch.Generator, *, distinct: bool = False) -> Tensor:
+        """``count`` responses of every prompt drawn from a policy: int64 [X, count].
+
+        Independent draws, or ``distinct`` ones (successively without replacement). Raises
+        ``ValueError`` when more distinct responses are asked for than there are.
+        """
+        if distinct and count > self.size:
+            raise ValueError(f"cannot draw {count} distinct responses: the gold world has {self.size} per prompt")
+        return torch.multinomial(logp_XN.exp(), count, replacement=not distinct, generator=generator)
+
+    def tokenizer(self) -> Any:
+        """The world's Hugging Face tokenizer (``PreTrainedTokenizerFast``, one token per word)."""
+        return tokens.build_tokenizer(self.symbols)
+
+    @property
+    def vocabulary_size(self) -> int:
+        return len(tokens.vocabulary(self.symbols))
+
+    def support(self, vocabulary: int | None = None) -> Support:
+        """Which tokens a policy may put mass on at response position t; the end is forced at the last.
+
+        ``vocabulary`` is the model's, when it is padded beyond the tokenizer's.
+        """
+        allowed_TV = torch.zeros(self.max_symbols + 1, vocabulary or self.vocabulary_size, dtype=torch.bool)
+        allowed_TV[:-1, tokens.FIRST_SYMBOL : tokens.FIRST_SYMBOL + self.symbols] = True
+        allowed_TV[1:, tokens.EOS_ID] = True
+        return Support(allowed_TV)
+
+    def generation_settings(self) -> dict[str, Any]:
+        """``GenerationConfig`` keys that keep ``generate()`` of an exported folder in the enumerated set."""
+        banned = sorted(
+            set(range(self.vocabulary_size))
+            - {tokens.EOS_ID, *range(tokens.FIRST_SYMBOL, tokens.FIRST_SYMBOL + self.symbols)}
+        )
+        return {
+            "bos_token_id": tokens.BOS_ID,
+            "eos_token_id": tokens.EOS_ID,
+            "pad_token_id": tokens.PAD_ID,
+            "suppress_tokens": banned,
+            "begin_suppress_tokens": [tokens.EOS_ID],
+            "forced_eos_token_id": tokens.EOS_ID,
+            "max_new_tokens": self.max_symbols + 1,
+            "do_sample": True,
+            "top_k": 0,
+        }
+
+    def _stream(self, quantity: int) -> torch.Generator:
+        return torch.Generator().manual_seed(1_000 * self.seed + quantity)
