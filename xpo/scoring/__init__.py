@@ -1,0 +1,1 @@
+"""Tokens to log-probabilities: the only place, for every method."""
