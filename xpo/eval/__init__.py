@@ -1,0 +1,1 @@
+"""When and on what a run is evaluated."""

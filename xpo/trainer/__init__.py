@@ -1,0 +1,1 @@
+"""How a run is trained: sizes, precision, devices, checkpoints."""
