@@ -1,0 +1,35 @@
+"""Making the sweeper known to Hydra without a ``hydra_plugins`` folder."""
+
+from __future__ import annotations
+
+import sys
+import types
+from functools import cache
+
+ALIAS = "hydra_plugins.xpo"
+
+
+@cache
+def register() -> None:
+    """Make ``hydra/sweeper: xpo`` selectable, once per process and before Hydra starts.
+
+    Hydra 1.3 instantiates only plugins whose module lies in the package ``hydra_plugins``, so the class
+    says it does and the module name leads to it; Hydra 1.4 asks for neither.
+    """
+    from hydra.core.config_store import ConfigStore
+    from hydra.core.plugins import Plugins
+
+    plugins = Plugins.instance()  # scans Hydra's own plugins: must come before their classes are imported
+    from xpo.sweep.sweeper import XpoSweeper
+
+    alias = types.ModuleType(ALIAS)
+    alias.XpoSweeper = XpoSweeper  # type: ignore[attr-defined]
+    sys.modules[ALIAS] = alias
+    XpoSweeper.__module__ = ALIAS
+    plugins.register(XpoSweeper)
+    ConfigStore.instance().store(
+        group="hydra/sweeper",
+        name="xpo",
+        node={"_target_": f"{ALIAS}.XpoSweeper", "processes": None, "params": {}},
+        provider="xpo",
+    )
