@@ -1,0 +1,1 @@
+"""Axis 7, ``annotator``: who says which response is better."""

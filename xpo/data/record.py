@@ -1,0 +1,108 @@
+"""What stands between a file and a tokenised row: records (as labelled) and examples (as trained on)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, runtime_checkable
+
+from xpo.data.counts import Counts
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: str
+    content: str
+
+
+Text = str | tuple[Message, ...]
+"""Plain text, or messages that go through the tokenizer's chat template."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One prompt, its K responses and what somebody said about them; nothing is chosen or dropped yet.
+
+    ``ranks`` (0 is best, equal ranks are ties), ``scores`` (higher is better), ``labels`` (True is good)
+    and ``wins`` (K x K, P(i beats j)) are each None where nobody said it. ``where`` is "file:line".
+    """
+
+    prompt: Text
+    responses: tuple[Text, ...]
+    ranks: tuple[int, ...] | None = None
+    scores: tuple[float, ...] | None = None
+    labels: tuple[bool, ...] | None = None
+    wins: tuple[tuple[float, ...], ...] | None = None
+    where: str = ""
+
+    @property
+    def merit(self) -> tuple[float, ...] | None:
+        """One number per response, higher is better, for ordering only: scores, else minus the rank."""
+        if self.scores is not None:
+            return self.scores
+        return None if self.ranks is None else tuple(-float(rank) for rank in self.ranks)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A training row before tokenisation; the masses are those of ``contracts.Row``."""
+
+    prompt: Text
+    responses: tuple[Text, ...]
+    prefer: tuple[tuple[float, ...], ...] | None = None
+    good: tuple[float, ...] | None = None
+    bad: tuple[float, ...] | None = None
+    demo: tuple[float, ...] | None = None
+    scores: tuple[float, ...] | None = None
+    wins: tuple[tuple[float, ...], ...] | None = None
+    weight: float = 1.0
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What a data option reads. ``given`` says that the demonstrations have a file of their own."""
+
+    train: list[Record]
+    test: list[Record]
+    demonstrations: list[Record]
+    counts: dict[str, Counts]
+    given: bool = False
+
+
+@runtime_checkable
+class Annotator(Protocol):
+    """Axis 7: records whose labels may be missing -> records with labels."""
+
+    gives: ClassVar[frozenset[str]]
+
+    def __call__(self, records: Sequence[Record]) -> list[Record]: ...
+
+
+@runtime_checkable
+class Feedback(Protocol):
+    """Axis 5: a record -> an example over the same K responses, best first, with its masses filled.
+
+    What cannot be used is dropped through ``counts.drop(reason)``. ``gives`` (of contracts.FEEDBACK)
+    is what an example can carry if the record does.
+    """
+
+    gives: ClassVar[frozenset[str]]
+
+    def __call__(self, records: Sequence[Record], counts: Counts) -> list[Example]: ...
+
+
+@runtime_checkable
+class Arity(Protocol):
+    """Axis 6: an example of any K -> examples of the K that this arity trains on.
+
+    ``keeps`` (of contracts.FEEDBACK) survives the cut; ``sizes`` is the smallest and the largest K of a
+    row, None for any.
+    """
+
+    keeps: ClassVar[frozenset[str]]
+    sizes: ClassVar[tuple[int, int | None]]
+
+    def __call__(self, examples: Sequence[Example], counts: Counts) -> list[Example]: ...
