@@ -1,0 +1,105 @@
+"""What a composed run fits when its data are the whole population: derived from declarations, never from names.
+
+Notation: r the world's reward, P(i beats j) = sigmoid(r_i - r_j), m_ij = ref_i ref_j P_ij the masses of
+``population_rows``, d_i the implicit reward of response i,
+
+    d_i = beta f'(pool(log pi_i - log ref_i)) + offset_i.
+
+**An objective that fits log-odds** (``fits = "log_odds"``: logistic and other proper losses of d_i - d_j). The
+expected loss of the unordered pair {i, j} is P_ij l(d_i - d_j) + P_ji l(d_j - d_i), whose only minimiser is
+d_i - d_j = fit_scale (r_i - r_j). All pairs have mass and the right sides are differences of one function, so
+all are met at once: d_i = fit_scale r_i + c(x), whatever the pair measure.
+
+**An objective that fits win rates** (``fits = "win_rate"``: the squared loss (d_i - d_j - fit_scale/2)^2, IPO with
+fit_scale = 1/tau). Its minimiser for one pair, fit_scale (P_ij - 1/2), is no difference, so the pair measure
+matters: under ref x ref, setting the derivative by d_i to zero gives d_i = fit_scale P(i beats ref) + c(x)
+(Azar et al. 2023, arXiv 2310.12036, proposition 4).
+
+In both cases d_i = rho_i + c(x), and with pool(log-ratio) = k_i times its sum (k = 1, or 1 / length):
+
+    log pi_i = log ref_i + (f')^-1((rho_i + c - offset_i) / beta) / k_i,
+
+c(x) by the sum of pi over the responses being 1. For k = 1 and a reference this is the maximiser of
+E[rho - offset] - beta D_f; for reverse KL, k_i = 1/length_i and no reference pi_i is proportional to
+exp(length_i (rho_i / beta + c)). Everything else (a margin, a likelihood term, negative data only, a link per
+token, objectives that fit neither) has another optimum, and no target is claimed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from xpo.contracts import Divergence
+
+BOUND = 80.0
+"""Nats: no response of an enumerable world is e^80 times likelier than under the reference."""
+HALVINGS = 60
+"""160 nats / 2^60 is below the precision of float64."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The exact optimum of a run, and the functional that it maximises where there is one.
+
+    ``divergence`` is None where pi* maximises no E[reward] - beta D_f(pi || ref): then only the
+    distance to it means something, no share of a gap.
+    """
+
+    logp_XN: Tensor
+    reward_XN: Tensor
+    beta: float
+    divergence: Divergence | None
+
+    def value(self, logp_XN: Tensor, ref_logp_XN: Tensor) -> float:
+        """J(pi) = E[reward] - beta D_f(pi || ref), averaged over prompts. Raises where there is no J."""
+        if self.divergence is None:
+            raise ValueError("this target maximises no E[reward] - beta D_f")
+        penalty = exact_divergence(self.divergence, logp_XN, ref_logp_XN)
+        return expectation(logp_XN, self.reward_XN) - self.beta * penalty
+
+
+def expectation(logp_XN: Tensor, values_XN: Tensor) -> float:
+    """E_pi[values], averaged over prompts."""
+    return float((logp_XN.exp() * values_XN).sum(-1).mean())
+
+
+def exact_divergence(divergence: Divergence, logp_XN: Tensor, ref_logp_XN: Tensor) -> float:
+    """D_f(pi || ref), averaged over prompts: the expectation of its per-sample estimate, by enumeration."""
+    return expectation(logp_XN, divergence.value(logp_XN - ref_logp_XN))
+
+
+def kl(logp_XN: Tensor, other_logp_XN: Tensor) -> float:
+    """KL(pi || other), averaged over prompts."""
+    return expectation(logp_XN, logp_XN - other_logp_XN)
+
+
+def fitted_policy(divergence: Divergence, start_logp_XN: Tensor, scaled_XN: Tensor, scale_N: Tensor) -> Tensor:
+    """log pi_i = start_i + (f')^-1(scaled_i + c) / scale_i, with c per prompt such that pi sums to 1 (float64).
+
+    ``start`` is log ref, or zeros without a reference. The sum is increasing in c, and c is bisected as the
+    log-ratio of the response with the largest ``scaled``, whose range is known.
+    """
+    top_X1 = scaled_XN.max(1, keepdim=True).values
+
+    def policy(ratio_X1: Tensor) -> Tensor:
+        return start_logp_XN + invert_link(divergence, scaled_XN - top_X1 + divergence.link(ratio_X1)) / scale_N
+
+    low_X1, high_X1 = torch.full_like(top_X1, -BOUND), torch.full_like(top_X1, BOUND)
+    for _ in range(HALVINGS):
+        middle_X1 = (low_X1 + high_X1) / 2
+        below_X1 = policy(middle_X1).logsumexp(1, keepdim=True) < 0
+        low_X1, high_X1 = torch.where(below_X1, middle_X1, low_X1), torch.where(below_X1, high_X1, middle_X1)
+    return torch.log_softmax(policy((low_X1 + high_X1) / 2), dim=1)
+
+
+def invert_link(divergence: Divergence, value: Tensor) -> Tensor:
+    """log u with link(log u) = value, by bisection; +-``BOUND`` where the range of f' ends."""
+    low, high = torch.full_like(value, -BOUND), torch.full_like(value, BOUND)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        below = divergence.link(middle) < value
+        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+    return (low + high) / 2
