@@ -1,0 +1,1 @@
+"""What a run leaves behind and shows: files, metrics, progress, checkpoints, the exported model."""
