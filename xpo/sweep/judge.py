@@ -21,6 +21,7 @@ class Verdict:
 def judge(cell: Cell, config_loader: Any, master: Any) -> Verdict:
     """Compose one cell and build its components; nothing is run and nothing written."""
     from hydra.errors import HydraException
+    from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     from xpo.compose import build, resolve
@@ -28,7 +29,8 @@ def judge(cell: Cell, config_loader: Any, master: Any) -> Verdict:
 
     try:
         config = config_loader.load_sweep_config(master, list(cell.overrides))
-        build(resolve(config))
+        own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+        build(resolve(own))
     except (HydraException, OmegaConfBaseException, UserError) as error:
         return Verdict(cell, error=error)
     return Verdict(cell, config)

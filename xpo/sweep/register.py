@@ -22,9 +22,13 @@ def register() -> None:
     plugins = Plugins.instance()  # scans Hydra's own plugins: must come before their classes are imported
     from xpo.sweep.sweeper import XpoSweeper
 
+    package, _, leaf = ALIAS.partition(".")
+    if package not in sys.modules:  # the scan has imported it where a real plugin is installed
+        sys.modules[package] = types.ModuleType(package)
+        sys.modules[package].__path__ = []  # a package, with nothing to be found in it
     alias = types.ModuleType(ALIAS)
-    alias.XpoSweeper = XpoSweeper  # type: ignore[attr-defined]
-    sys.modules[ALIAS] = alias
+    vars(alias)[XpoSweeper.__name__] = XpoSweeper
+    vars(sys.modules[package])[leaf] = sys.modules[ALIAS] = alias
     XpoSweeper.__module__ = ALIAS
     plugins.register(XpoSweeper)
     ConfigStore.instance().store(
