@@ -24,7 +24,7 @@ def unwrap(model: Any) -> Any:
         return model
     if model.active_peft_config.is_prompt_learning:
         raise ValueError(
-            f"{model.active_peft_config.peft_type} adds virtual tokens, which scoring does not run; use a LoRA adapter"
+            f"{model.active_peft_config.peft_type} adds virtual tokens, which scoring does not run; use LoRA"
         )
     return model.get_base_model()
 
@@ -38,7 +38,7 @@ def decoder(model: Any) -> nn.Module:
     if inner.config.is_encoder_decoder:
         raise ValueError(f"{type(inner).__name__} is an encoder-decoder; xpo aligns causal language models")
     if inner.base_model is inner:
-        raise ValueError(f"{type(inner).__name__} has no decoder below its head; load it with a causal-LM head")
+        raise ValueError(f"{type(inner).__name__} has no decoder below an output head; load a causal LM")
     return inner.base_model
 
 
@@ -55,7 +55,8 @@ def output_head(model: Any) -> Head:
     inner = unwrap(model)
     layer = inner.get_output_embeddings()
     if hasattr(layer, "modules_to_save"):  # peft's trainable copy of a whole layer
-        layer = layer.original_module if layer.disable_adapters else layer.modules_to_save[layer.active_adapter]
+        off = layer.disable_adapters
+        layer = layer.original_module if off else layer.modules_to_save[layer.active_adapter]
     if type(layer) is not nn.Linear:
         raise ValueError(
             f"the output head of {type(inner).__name__} is a {type(layer).__name__}, no linear layer; "

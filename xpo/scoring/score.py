@@ -40,7 +40,7 @@ class Scoring:
         return _spread(logp_E, packed.edge_BKT, batch.mask_BKT)
 
     def with_prompt(self, model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
-        """``logp_BKT`` and, from the same forward pass, ``prompt_logp_BP`` (0 at the first token and at padding).
+        """``logp_BKT`` and ``prompt_logp_BP`` (0 at the first token and at padding) from one forward pass.
 
         Raises ``ValueError`` if the batch was packed without prompt edges.
         """

@@ -1,0 +1,1 @@
+"""Group ``adapter``: which weights train."""

@@ -1,0 +1,69 @@
+"""Low-rank adapters through peft."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+
+from xpo.errors import UserError
+from xpo.registry import register
+
+
+@register("adapter", "lora")
+@dataclass(frozen=True)
+class Lora:
+    """W + (alpha / r) B A with W frozen (Hu et al., arXiv 2106.09685, section 4.1); B = 0 at the start.
+
+    ``target_modules`` are names of linear layers, or ``all-linear``: every one but the output head.
+    ``merge``: export W + (alpha / r) B A as a full model; otherwise the adapter alone.
+    """
+
+    adapts: ClassVar[bool] = True
+
+    r: int = 16
+    alpha: float = 32.0
+    dropout: float = 0.0
+    target_modules: tuple[str, ...] = ("all-linear",)
+    init: Literal["default", "gaussian", "pissa", "olora"] = "default"
+    merge: bool = True
+
+    def __post_init__(self) -> None:
+        if self.r < 1:
+            raise ValueError(f"r must be at least 1, got {self.r}")
+        if self.alpha <= 0:
+            raise ValueError(f"alpha must be positive, got {self.alpha}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+        if not self.target_modules:
+            raise ValueError("target_modules must name at least one module, got none")
+
+    def apply(self, model: Any, seed: int) -> Any:
+        """The model wrapped by peft; only adapter weights train. ``UserError`` if no module matches."""
+        from peft import LoraConfig, TaskType, get_peft_model
+
+        targets = list(self.target_modules)
+        init: Any = True if self.init == "default" else self.init
+        config = LoraConfig(
+            r=self.r,
+            lora_alpha=self.alpha,  # pyright: ignore[reportArgumentType]  (peft divides it; any number does)
+            lora_dropout=self.dropout,
+            target_modules=targets[0] if targets == ["all-linear"] else targets,
+            init_lora_weights=init,
+            task_type=TaskType.CAUSAL_LM,
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            try:
+                return get_peft_model(model, config)
+            except ValueError as error:
+                raise UserError(f"adapter.target_modules={targets}: {error}") from error
+
+    def export(self, model: Any) -> Any:
+        """What is saved. Merging leaves the trained model as it is: the merged one is a copy."""
+        if not self.merge:
+            return model
+        import copy
+
+        return copy.deepcopy(model).merge_and_unload()

@@ -1,0 +1,1 @@
+"""Group ``model``: what is aligned, with the tokenizer it came with."""
