@@ -60,7 +60,14 @@ def run_apart(jobs: list[Job], processes: int, shared: list[str], ended: Callabl
 
 def _start(job: Job, shared: list[str], environment: dict[str, str]) -> _Running:
     job.folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "xpo", *job.cell.overrides, *shared, f"hydra.run.dir={_quoted(job.folder)}"]
+    command = [
+        sys.executable,
+        "-m",
+        "xpo",
+        *job.cell.overrides,
+        *shared,
+        f"hydra.run.dir={_quoted(job.folder)}",
+    ]
     with (job.folder / "console.log").open("wb") as console:
         process = subprocess.Popen(
             command,

@@ -55,5 +55,7 @@ def _row(cell: Cell, error: Exception, some_run: bool) -> Row:
     if isinstance(error, Refused):
         return row(cell, "refused", reason=one_line(error.reason), nearest=error.nearest)
     wrong = isinstance(error, MissingConfigException) or not some_run
-    text = explain_hydra_error(error, list(cell.overrides)) if isinstance(error, HydraException) else str(error)
+    text = (
+        explain_hydra_error(error, list(cell.overrides)) if isinstance(error, HydraException) else str(error)
+    )
     return row(cell, "failed" if wrong else "refused", reason=one_line(text))

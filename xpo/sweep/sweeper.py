@@ -18,7 +18,14 @@ from xpo.sweep.here import CellInterrupted, run_here
 from xpo.sweep.judge import Verdict, judge, rejected
 from xpo.sweep.rows import row
 
-_NOT_FOR_CELLS = ("hydra.mode", "hydra.sweep", "hydra/sweeper", "hydra.launcher", "hydra/launcher", "hydra.run.dir")
+_NOT_FOR_CELLS = (
+    "hydra.mode",
+    "hydra.sweep",
+    "hydra/sweeper",
+    "hydra.launcher",
+    "hydra/launcher",
+    "hydra.run.dir",
+)
 
 
 class XpoSweeper(Sweeper):
@@ -26,7 +33,9 @@ class XpoSweeper(Sweeper):
 
     def __init__(self, processes: int | None = None, params: dict[str, Any] | None = None) -> None:
         if processes is not None and (not isinstance(processes, int) or processes < 1):
-            raise ValueError(f"hydra.sweeper.processes must be null or a whole number from 1, got {processes!r}")
+            raise ValueError(
+                f"hydra.sweeper.processes must be null or a whole number from 1, got {processes!r}"
+            )
         self.processes = processes
         self.params = dict(params or {})
 
