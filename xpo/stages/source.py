@@ -1,0 +1,66 @@
+"""Where a run's rows come from: what a ``data`` option opens, whether files or the gold world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from xpo.contracts import Row
+from xpo.scoring.score import Scoring
+from xpo.scoring.support import Support
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A model with the scoring pass that it is scored by."""
+
+    model: Any
+    tokenizer: Any
+    scoring: Scoring
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Training rows and, where the data know them exactly, the rows of the whole-step statistic.
+
+    ``population``: the rows are a whole population with exact masses; every optimizer step takes all of
+    them. ``probes`` is None where mismatched rows are drawn from the rows themselves.
+    """
+
+    train: Sequence[Row]
+    test: Sequence[Row]
+    probes: Sequence[Row] | None = None
+    population: bool = False
+
+
+class Source(Protocol):
+    """Rows, before and after a tokenizer is known. ``open`` of a data option gives one."""
+
+    tokenizer: Any | None  # one that the data bring, else None
+    support: Support | None  # a restriction of responses, else None
+    demonstrations_given: bool  # demonstrations have a source of their own
+
+    def texts(self) -> Iterable[str]:
+        """All training text, to train a tokenizer on."""
+        ...
+
+    def tokenize(self, tokenizer: Any, window: int) -> None:
+        """Make rows; called once, before any of the methods below."""
+        ...
+
+    def demonstrations(self) -> Rows:
+        """Rows for an SFT stage."""
+        ...
+
+    def rows(self, start: Policy, needs: frozenset[str]) -> Rows:
+        """Rows for alignment. ``start`` is the policy as alignment finds it."""
+        ...
+
+    def fingerprint(self) -> str:
+        """A hash of everything that the rows are made from."""
+        ...
+
+    def counts(self) -> Mapping[str, Any]:
+        """Rows kept and dropped, by split and reason."""
+        ...
