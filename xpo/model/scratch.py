@@ -78,7 +78,8 @@ class Scratch:
             return load_tokenizer(self.tokenizer)
         if texts is None:
             raise UserError(
-                "model.tokenizer=train needs texts, and this run's data give none; set model.tokenizer to a folder"
+                "model.tokenizer=train needs texts, and this run's data give none; "
+                "set model.tokenizer to a folder"
             )
         return train_bpe(texts(), self.vocab_size)
 

@@ -7,7 +7,13 @@ from typing import Any
 
 from xpo.errors import UserError
 
-PAD, BOS, EOS = "<|pad|>", "<|bos|>", "<|eos|>"
+# Named, split and normalised as transformers' Qwen2Tokenizer does it: a folder whose model_type is qwen2 is
+# read with that class whatever its files say, and must then give the same ids.
+PAD, BOS, EOS = "<|endoftext|>", "<|bos|>", "<|eos|>"
+_SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 ROLES = ("system", "user", "assistant")
 SPECIAL = (PAD, BOS, EOS, *(f"<|{role}|>" for role in ROLES))
 SMALLEST = 256 + len(SPECIAL)
@@ -25,16 +31,26 @@ CHAT_TEMPLATE = (
 )
 
 # Names that pad tokens go by in published vocabularies.
-_PADS = (PAD, "<pad>", "[PAD]", "<|padding|>", "<|finetune_right_pad_id|>", "<|endoftext|>")
+_PADS = ("<pad>", "<|pad|>", "[PAD]", "<|padding|>", "<|finetune_right_pad_id|>", "<|endoftext|>")
 
 
 def train_bpe(texts: Iterable[str], vocab_size: int) -> Any:
     """A byte-level BPE ``PreTrainedTokenizerFast`` trained on ``texts``, with a chat template.
 
-    It puts BOS before a text. The same texts give the same tokenizer. It has at most ``vocab_size`` tokens, fewer if the texts have
-    no more merges. Raises ``UserError`` if ``vocab_size`` cannot hold the bytes and special tokens.
+    It puts BOS before a text. The same texts give the same tokenizer. It has at most ``vocab_size`` tokens,
+    fewer if the texts have no more merges. Raises ``UserError`` if ``vocab_size`` cannot hold the bytes and
+    special tokens.
     """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from tokenizers import (
+        Regex,
+        Tokenizer,
+        decoders,
+        models,
+        normalizers,
+        pre_tokenizers,
+        processors,
+        trainers,
+    )
     from transformers import PreTrainedTokenizerFast
 
     if vocab_size < SMALLEST:
@@ -42,7 +58,13 @@ def train_bpe(texts: Iterable[str], vocab_size: int) -> Any:
             f"model.vocab_size must be at least {SMALLEST} (bytes and special tokens), got {vocab_size}"
         )
     backend = Tokenizer(models.BPE())
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
+    backend.normalizer = normalizers.NFC()  # type: ignore[assignment]
+    backend.pre_tokenizer = pre_tokenizers.Sequence(  # type: ignore[assignment]
+        [
+            pre_tokenizers.Split(Regex(_SPLIT), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     backend.decoder = decoders.ByteLevel()  # type: ignore[assignment]
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
