@@ -44,7 +44,8 @@ def test_inheritance_follows_hydra(tmp_path, monkeypatch):
         f"defaults:\n{axes}survey: {{length: x, arity: y}}\nalgo: {{paper: A}}\n"
     )
     (tmp_path / "algo/b.yaml").write_text(
-        "defaults: [a, _self_, override /length@_global_.length: mean]\nsurvey: {length: z}\nalgo: {paper: B}\n"
+        "defaults: [a, _self_, override /length@_global_.length: mean]\n"
+        "survey: {length: z}\nalgo: {paper: B}\n"
     )
     (tmp_path / "algo/c.yaml").write_text(
         "defaults: [_self_, /algo/b, override /arity: pair]\nalgo: {paper: C}\n"

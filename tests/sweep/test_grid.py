@@ -1,5 +1,6 @@
 import pytest
 
+from xpo.compose.errors import ConfigError
 from xpo.sweep.grid import LONGEST_NAME, Cell, expand
 
 
@@ -43,7 +44,7 @@ def test_only_what_varies_is_a_setting():
 
 
 def test_a_continuous_interval_has_no_cells():
-    with pytest.raises(ValueError, match=r"a=interval\(0,1\).*range"):
+    with pytest.raises(ConfigError, match=r"a=interval\(0,1\).*range"):
         overrides("a=interval(0,1)")
 
 

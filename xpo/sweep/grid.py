@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from xpo.compose.errors import ConfigError
+
 LONGEST_NAME = 80
 
 
@@ -33,7 +35,7 @@ class Cell:
 def expand(arguments: Iterable[str], params: dict[str, Any], config_loader: Any) -> list[Cell]:
     """The product of all swept values, the last key running fastest; a later override of a key wins.
 
-    ``params`` is a grid from a config file; the command line wins over it. Raises ``ValueError`` for a
+    ``params`` is a grid from a config file; the command line wins over it. Raises ``ConfigError`` for a
     continuous range, which has no cells.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -62,7 +64,7 @@ def _values(override: Any) -> list[str]:
     if not override.is_sweep_override():
         return [override.input_line]
     if not override.is_discrete_sweep():
-        raise ValueError(
+        raise ConfigError(
             f"{override.input_line}: a grid has no cells in a continuous interval. "
             "Give values (a,b,c), choice(...), range(start,stop,step) or glob(*)"
         )

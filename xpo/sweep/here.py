@@ -54,7 +54,7 @@ def run_here(cell: Cell, config: Any, folder: Path, context: Any, task: Callable
 
 
 def _row(cell: Cell, folder: Path, seconds: float, caught: list[BaseException]) -> Row:
-    from xpo.compose import Refused
+    from xpo.compose.errors import Refused
     from xpo.errors import UserError
 
     ran = {"dir": str(folder), "seconds": round(seconds, 3)}

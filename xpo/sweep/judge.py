@@ -24,7 +24,8 @@ def judge(cell: Cell, config_loader: Any, master: Any) -> Verdict:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    from xpo.compose import build, resolve
+    from xpo.compose import build
+    from xpo.compose.compose import resolve
     from xpo.errors import UserError
 
     try:
@@ -50,7 +51,8 @@ def rejected(verdicts: list[Verdict]) -> list[Row]:
 def _row(cell: Cell, error: Exception, some_run: bool) -> Row:
     from hydra.errors import HydraException, MissingConfigException
 
-    from xpo.compose import Refused, explain_hydra_error
+    from xpo.compose.errors import Refused
+    from xpo.compose.hints import explain_hydra_error
 
     if isinstance(error, Refused):
         return row(cell, "refused", reason=one_line(error.reason), nearest=error.nearest)

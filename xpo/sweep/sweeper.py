@@ -40,15 +40,15 @@ class XpoSweeper(Sweeper):
         self.params = dict(params or {})
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.context, self.task, self.config = hydra_context, task_function, config
+        self._context, self._task, self._config = hydra_context, task_function, config
 
     def sweep(self, arguments: list[str]) -> Sequence[Any]:
-        loader = self.context.config_loader
+        loader = self._context.config_loader
         cells = expand(arguments, self.params, loader)
-        folder = Path(str(self.config.hydra.sweep.dir))
+        folder = Path(str(self._config.hydra.sweep.dir))
         board = Board(folder, len(cells))
-        OmegaConf.save(self.config, folder / "multirun.yaml")
-        verdicts = [judge(cell, loader, self.config) for cell in cells]
+        OmegaConf.save(self._config, folder / "multirun.yaml")
+        verdicts = [judge(cell, loader, self._config) for cell in cells]
         for item in rejected(verdicts):
             board.add(item)
         accepted = [verdict for verdict in verdicts if verdict.error is None]
@@ -58,8 +58,8 @@ class XpoSweeper(Sweeper):
             for cell in (verdict.cell for verdict in accepted if not board.has(verdict.cell)):
                 board.add(row(cell, "not run"))
         board.finish()
-        self.context.callbacks.on_multirun_end(
-            config=self.config, config_name=self.config.hydra.job.config_name
+        self._context.callbacks.on_multirun_end(
+            config=self._config, config_name=self._config.hydra.job.config_name
         )
         if board.exit_code:
             sys.exit(board.exit_code)
@@ -77,13 +77,13 @@ class XpoSweeper(Sweeper):
     def _run_one(self, cell: Cell, config: DictConfig, board: Board) -> None:
         folder = board.folder_of(cell)
         try:
-            board.add(run_here(cell, config, folder, self.context, self.task))
+            board.add(run_here(cell, config, folder, self._context, self._task))
         except (KeyboardInterrupt, CellInterrupted):
             board.add(row(cell, "interrupted", dir=str(folder)))
             raise
 
     def _shared(self) -> list[str]:
         """The overrides of Hydra's own settings that a cell in its own process needs too."""
-        given = OmegaConf.to_container(self.config.hydra.overrides.hydra)
+        given = OmegaConf.to_container(self._config.hydra.overrides.hydra)
         assert isinstance(given, list)
         return [str(line) for line in given if not str(line).lstrip("+~").startswith(_NOT_FOR_CELLS)]
