@@ -30,6 +30,13 @@ def _hp(default: Any, *, _node_: Any, _parent_: Any, _root_: Any) -> Any:
     return default if value is None else value
 
 
+def _hp_unless(sibling: str, default: Any, *, _node_: Any, _parent_: Any, _root_: Any) -> Any:
+    """Like ``hp``, but null where the option's key ``sibling`` is set: for two names of one quantity."""
+    if _parent_.get(sibling) is not None:
+        return None
+    return _hp(default, _node_=_node_, _parent_=_parent_, _root_=_root_)
+
+
 def slug(text: str) -> str:
     """A short, safe folder name for a list of overrides: 80 characters, then a hash."""
     clean = re.sub(r"[^A-Za-z0-9._=,+-]+", "-", text).strip("-")
@@ -42,5 +49,6 @@ def slug(text: str) -> str:
 def prepare_hydra() -> None:
     """Register the resolvers and the search path, once per process and before Hydra starts."""
     OmegaConf.register_new_resolver("hp", _hp, replace=True)
+    OmegaConf.register_new_resolver("hp_unless", _hp_unless, replace=True)
     OmegaConf.register_new_resolver("xpo.slug", slug, replace=True)
     Plugins.instance().register(XpoSearchPath)

@@ -1,0 +1,77 @@
+"""Which combinations have a meaning: rules over what components declare, never over names.
+
+A rule reads declarations (class variables) and gives the reason why a combination means nothing, or
+None. The nearest combination that works is found by search over the options of all groups.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from itertools import combinations, product
+from typing import Any
+
+from xpo import registry
+from xpo.compose.build import Composition
+from xpo.compose.errors import Refused
+from xpo.compose.groups import AXES
+from xpo.compose.rules import RULES, Reason
+
+SEARCHED = (*AXES, "objective", "margin", "reduce", "adapter")
+
+
+def check(composition: Composition) -> None:
+    """Raise ``Refused`` with the reason and the nearest combination that works."""
+    reason = first_reason(composition)
+    if reason is not None:
+        raise Refused(reason.text, nearest(composition, reason))
+
+
+def first_reason(composition: Composition) -> Reason | None:
+    """Why a combination means nothing; None if it does."""
+    for rule in RULES:
+        reason = rule(composition)
+        if reason is not None:
+            return reason
+    return None
+
+
+def nearest(composition: Composition, reason: Reason, most: int = 2) -> tuple[str, ...]:
+    """The fewest changes of options after which no rule objects; the groups at fault are tried first."""
+    groups = [*reason.groups, *(g for g in SEARCHED if g not in reason.groups)]
+    for count in range(1, most + 1):
+        for chosen in combinations(groups, count):
+            if not set(chosen) & set(reason.groups):
+                continue
+            found = _first_that_works(composition, chosen)
+            if found:
+                return found
+    return ()
+
+
+def _first_that_works(composition: Composition, groups: tuple[str, ...]) -> tuple[str, ...]:
+    candidates = [list(_alternatives(composition, group)) for group in groups]
+    for parts in product(*candidates):
+        changed = dataclasses.replace(
+            composition, **{group: part for group, (_, part) in zip(groups, parts, strict=True)}
+        )
+        if first_reason(changed) is None:
+            return tuple(f"{group}={name}" for group, (name, _) in zip(groups, parts, strict=True))
+    return ()
+
+
+def _alternatives(composition: Composition, group: str) -> Iterator[tuple[str, Any]]:
+    for name in registry.names(group):
+        if name == composition.option(group):
+            continue
+        part = _default(registry.component(group, name))
+        if part is not None:
+            yield name, part
+
+
+def _default(make: Callable[[], Any]) -> Any | None:
+    """An option with its defaults; None for one that needs a value from the user."""
+    try:
+        return make()
+    except (TypeError, ValueError):
+        return None
