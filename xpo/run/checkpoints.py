@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
@@ -18,6 +17,7 @@ from torch import nn
 
 from xpo.run.files import output_folder
 
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _NAME = re.compile(r"step-(\d+)\.ckpt")
 
 
@@ -37,8 +37,9 @@ class Checkpoints(Callback):
 
     A checkpoint holds trainable weights, buffers, optimizer, schedule, loops, the loader's position (of a
     loader with ``state_dict``) and callbacks; frozen weights (a base under an adapter, the reference) are
-    left out, save those whose names begin with a prefix in ``also``. SIGTERM lets the running optimizer
-    step end on every rank, writes a checkpoint and raises ``Stopped``. Readable with ``weights_only=True``.
+    left out, save those whose names begin with a prefix in ``also``. SIGTERM and Ctrl-C let the running
+    optimizer step end on every rank, then a checkpoint is written and ``Stopped`` raised; a second one
+    stops at once. Readable with ``weights_only=True``.
     """
 
     def __init__(
@@ -46,25 +47,26 @@ class Checkpoints(Callback):
     ) -> None:
         self.directory = directory
         self._every, self._keep, self._also = every, keep, tuple(also)
-        self._saved_at = -1
+        self._seen = 0
         self._signal: int | None = None
-        self._previous: Any = None
+        self._previous: dict[int, Any] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         pl_module.strict_loading = False  # what is left out of a checkpoint stays as it was built
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # after Lightning has put in place its own handler, which stops between two micro-batches
-        self._saved_at = trainer.global_step
+        self._seen = trainer.global_step
         if threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGTERM, self._note)
+            self._previous = {number: signal.signal(number, self._note) for number in _SIGNALS}
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         step = trainer.global_step
-        if step == self._saved_at or trainer.fit_loop._should_accumulate():
+        if step == self._seen:  # a micro-batch within a step
             return
+        self._seen = step
         stop = self._told_to_stop(trainer, pl_module)
         if stop or (self._every is not None and step % self._every == 0):
             self.save(trainer)
@@ -95,13 +97,14 @@ class Checkpoints(Callback):
             for old in checkpoints(self.directory)[: -self._keep]:
                 _remove(old)
         trainer.strategy.barrier("checkpoint")
-        self._saved_at = trainer.global_step
         return path
 
     def _path(self, step: int) -> Path:
         return self.directory / f"step-{step:08d}.ckpt"
 
     def _note(self, signum: int, frame: Any) -> None:
+        if self._signal is not None:
+            raise KeyboardInterrupt  # told twice: at once, without a checkpoint
         self._signal = signum
 
     def _told_to_stop(self, trainer: Trainer, pl_module: LightningModule) -> int:
@@ -113,10 +116,9 @@ class Checkpoints(Callback):
         return int(flag.item())
 
     def _restore_handler(self) -> None:
-        if self._previous is not None:
-            with contextlib.suppress(ValueError):  # not the main thread
-                signal.signal(signal.SIGTERM, self._previous)
-            self._previous = None
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous = {}
 
 
 def lean_names(module: nn.Module, also: Iterable[str] = ()) -> set[str]:

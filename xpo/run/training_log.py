@@ -62,7 +62,7 @@ class TrainingLog(Callback):
     ) -> None:
         if self._due(trainer.global_step + 1):
             self._metrics.add("grad_norm", gradient_norm(pl_module))
-            self._metrics.add("learning_rate", torch.tensor(optimizer.param_groups[0]["lr"]))
+            self._metrics.add("learning_rate", torch.tensor(optimizer.param_groups[0]["lr"], dtype=torch.float64))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -1,0 +1,182 @@
+"""``samples.jsonl``: what the model answers to a few held-out prompts, before and after training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xpo.contracts import Batch, StepTotals
+from xpo.run.files import plain, write_text
+from xpo.scoring.pack import pack
+from xpo.scoring.score import Scoring
+
+
+@dataclass(frozen=True)
+class Question:
+    """A held-out prompt and, where there is one, the data's own (preferred) response, as token ids."""
+
+    prompt: Sequence[int]
+    reference: Sequence[int] | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A causal model with its tokenizer and the scoring pass that the run uses."""
+
+    model: Any
+    tokenizer: Any
+    scoring: Scoring
+
+
+@dataclass(frozen=True)
+class Generation:
+    """How responses are drawn; ``seed`` fixes them whatever the training did to the random state."""
+
+    max_new_tokens: int = 64
+    temperature: float = 1.0
+    top_p: float = 1.0
+    seed: int = 0
+
+
+def write_samples(
+    path: Path, policy: Policy, questions: Sequence[Question], settings: Generation, when: str
+) -> list[dict[str, Any]]:
+    """Answer every question greedily and once sampled; replace the file's lines of the same ``when``.
+
+    A line has ``when, mode, prompt, response, logp`` (nats, of the whole response), ``tokens, finished``
+    (did it end by itself), ``reference_response, reference_logp, source``.
+    """
+    lines = sample_records(policy, questions, settings, when) if questions else []
+    kept = [line for line in _lines(path) if json.loads(line)["when"] != when]
+    text = [json.dumps(plain(record), ensure_ascii=False) for record in lines]
+    write_text(path, "".join(f"{line}\n" for line in (*kept, *text)))
+    return lines
+
+
+def sample_records(
+    policy: Policy, questions: Sequence[Question], settings: Generation, when: str
+) -> list[dict[str, Any]]:
+    """The records of ``write_samples``, greedy and sampled answers of a prompt side by side."""
+    prompts = [question.prompt for question in questions]
+    answers = {mode: generate(policy, prompts, settings, sample=mode == "sampled") for mode in ("greedy", "sampled")}
+    told = [i for i, question in enumerate(questions) if question.reference]
+    reference_logp = dict(
+        zip(
+            told,
+            response_logp(policy, [prompts[i] for i in told], [questions[i].reference or () for i in told]),
+            strict=True,
+        )
+    )
+    logps = {mode: response_logp(policy, prompts, responses) for mode, responses in answers.items()}
+    decode = policy.tokenizer.decode
+    return [
+        {
+            "when": when,
+            "mode": mode,
+            "prompt": decode(question.prompt),
+            "response": decode(answers[mode][i], skip_special_tokens=True),
+            "logp": logps[mode][i],
+            "tokens": len(answers[mode][i]),
+            "finished": answers[mode][i][-1] in _ends(policy),
+            "reference_response": decode(question.reference, skip_special_tokens=True) if i in told else None,
+            "reference_logp": reference_logp.get(i),
+            "source": question.source,
+        }
+        for i, question in enumerate(questions)
+        for mode in answers
+    ]
+
+
+@torch.no_grad()
+def generate(
+    policy: Policy, prompts: Sequence[Sequence[int]], settings: Generation, *, sample: bool
+) -> list[list[int]]:
+    """One response per prompt as token ids, EOS included where it came; the random state stays as it was."""
+    from transformers import GenerationConfig
+
+    ends = _ends(policy)
+    choice = {"temperature": settings.temperature, "top_p": settings.top_p, "top_k": 0} if sample else {}
+    config = GenerationConfig(
+        max_new_tokens=settings.max_new_tokens,
+        do_sample=sample,
+        eos_token_id=sorted(ends),
+        pad_token_id=_pad(policy),
+        **choice,
+    )
+    ids_BP, mask_BP = _left_padded(prompts, _pad(policy), policy.model.device)
+    devices = [policy.model.device] if policy.model.device.type == "cuda" else []
+    was_training = policy.model.training
+    policy.model.eval()
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(settings.seed)
+        out_BS = policy.model.generate(
+            input_ids=ids_BP,
+            attention_mask=mask_BP,
+            generation_config=config,
+            logits_processor=_restriction(policy.scoring, ids_BP.shape[1]),
+        )
+    policy.model.train(was_training)
+    return [_until_end(row, ends) for row in out_BS[:, ids_BP.shape[1] :].tolist()]
+
+
+@torch.no_grad()
+def response_logp(
+    policy: Policy, prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]
+) -> list[float]:
+    """log pi(response | prompt) by the run's own scoring pass, row by row."""
+    result = []
+    for prompt, response in zip(prompts, responses, strict=True):
+        packed, mask_BKT = pack([(prompt, [response])], pad_id=_pad(policy), support=policy.scoring.support)
+        one = torch.ones(1)
+        batch = Batch(packed, mask_BKT, one, one.long(), StepTotals(1.0, 1.0, 1)).to(policy.model.device)
+        result.append(policy.scoring(policy.model, batch).sum().item())
+    return result
+
+
+def _restriction(scoring: Scoring, prompt_length: int) -> Any:
+    """Generate only what the run scores: tokens outside of the support get no mass."""
+    from transformers import LogitsProcessorList
+
+    support = scoring.support
+    if support is None:
+        return LogitsProcessorList()
+
+    def restrict(ids_BS: Tensor, logits_BV: Tensor) -> Tensor:
+        allowed_TV = support.allowed_TV.to(logits_BV.device)
+        row = min(ids_BS.shape[1] - prompt_length, allowed_TV.shape[0] - 1)
+        return logits_BV.masked_fill(~allowed_TV[row], float("-inf"))
+
+    return LogitsProcessorList([restrict])  # pyright: ignore[reportArgumentType]  (it calls whatever it holds)
+
+
+def _left_padded(prompts: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[Tensor, Tensor]:
+    width = max(map(len, prompts))
+    ids = [[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts]
+    mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+def _until_end(tokens: list[int], ends: set[int]) -> list[int]:
+    stop = next((i + 1 for i, token in enumerate(tokens) if token in ends), len(tokens))
+    return tokens[:stop]
+
+
+def _ends(policy: Policy) -> set[int]:
+    own = policy.model.generation_config.eos_token_id
+    return {policy.tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None}
+
+
+def _pad(policy: Policy) -> int:
+    pad = policy.tokenizer.pad_token_id
+    return policy.tokenizer.eos_token_id if pad is None else pad
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
