@@ -15,7 +15,7 @@ response j". A pair with the preferred response first is ``[[0, 1], [0, 0]]``, a
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -74,6 +74,7 @@ class StepTotals:
     rows: float  # sum of weight_B
     tokens: float  # sum of weight_B * (demo_BK * tokens_BK).sum(K), prompts not counted
     micro_batches: int  # per rank; the loss is scaled by this and the world size
+    prompt_tokens: float = 0.0  # sum of weight_B * (scored prompt tokens of row b), for terms that read them
 
 
 @dataclass(frozen=True)
@@ -156,13 +157,19 @@ class Objective(Protocol):
     def __call__(self, reward_BK: Tensor, batch: Batch, context: Context) -> Tensor: ...
 
 
+def both_roles(reward_BK: Tensor) -> tuple[Tensor, Tensor]:
+    """Preferred or dis-preferred, a response is worth the same (polarity=both)."""
+    return reward_BK, reward_BK
+
+
 @dataclass(frozen=True)
 class Context:
     """What an objective may read beside rewards and masses."""
 
     margin_BKK: Tensor | float = 0.0  # from the margin group, in reward units
     logp_BKT: Tensor | None = None  # policy log-probs, for likelihood terms
-    statistics: Tensor | None = None  # the whole-step statistic that the objective declared
+    statistics: Tensor | None = None  # the objective's ``observe``, summed over the step and all ranks
+    roles: Callable[[Tensor], tuple[Tensor, Tensor]] = both_roles  # from the polarity group
 
 
 FEEDBACK = frozenset({"comparisons", "labels", "scores", "wins", "demonstrations"})

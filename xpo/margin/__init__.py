@@ -1,0 +1,1 @@
+"""How much better the preferred response must be: an offset of the reward gap, in reward units."""

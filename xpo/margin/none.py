@@ -1,0 +1,23 @@
+"""No margin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from xpo.contracts import Batch
+from xpo.registry import register
+
+
+@register("margin", "none")
+@dataclass(frozen=True)
+class NoMargin:
+    """The gap as it is."""
+
+    applies: ClassVar[bool] = False
+
+    def __call__(self, batch: Batch, beta: float) -> float:
+        return 0.0
+
+    def formula(self, beta: float) -> str:
+        return ""

@@ -1,0 +1,26 @@
+"""Mean over rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from xpo.contracts import Batch
+from xpo.registry import register
+
+
+@register("reduce", "rows")
+@dataclass(frozen=True)
+class Rows:
+    """The weighted mean over the rows of the optimizer step: every prompt counts alike."""
+
+    per_token: ClassVar[bool] = False  # fits objectives that are sums over tokens only
+
+    def __call__(self, loss_B: Tensor, batch: Batch) -> tuple[Tensor, float]:
+        """This micro-batch's numerator and the whole step's denominator."""
+        return (batch.weight_B * loss_B).sum(), batch.totals.rows
+
+    def text(self) -> str:
+        return "rows"

@@ -1,0 +1,26 @@
+"""Mean over tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from xpo.contracts import Batch
+from xpo.registry import register
+
+
+@register("reduce", "tokens")
+@dataclass(frozen=True)
+class Tokens:
+    """The sum over tokens divided by the tokens of the optimizer step: every token counts alike."""
+
+    per_token: ClassVar[bool] = True  # fits objectives that are sums over tokens only
+
+    def __call__(self, loss_B: Tensor, batch: Batch) -> tuple[Tensor, float]:
+        """This micro-batch's numerator and the whole step's denominator."""
+        return (batch.weight_B * loss_B).sum(), batch.totals.tokens
+
+    def text(self) -> str:
+        return "tokens"

@@ -1,0 +1,1 @@
+"""Axis 2: a reward of one response, or a preference between two."""

@@ -1,0 +1,35 @@
+"""One reward per token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from xpo.contracts import Divergence, Length, masked
+from xpo.registry import register
+
+
+@register("reward_level", "token")
+@dataclass(frozen=True)
+class TokenLevel:
+    """pool(link(log-ratio)): per-token rewards, summed or averaged.
+
+    Rafailov et al. 2024, arXiv 2404.12358, section 4 (for the reverse KL). For other divergences this
+    is an expected sum of per-state divergences, not the divergence of whole responses.
+    """
+
+    per_token: ClassVar[bool] = True  # the link acts on tokens: with a linear link nothing changes
+    gives_reward: ClassVar[bool] = True
+
+    def apply(
+        self, divergence: Divergence, length: Length, log_ratio_BKT: Tensor, mask_BKT: Tensor
+    ) -> Tensor:
+        """The linked log-ratio of each response, BK."""
+        return length.pool(divergence.link(masked(log_ratio_BKT, mask_BKT)), mask_BKT)
+
+    def formula(self, link: Callable[[str], str], pool: Callable[[str], str], x: str) -> str:
+        """The same for expressions, as text or as LaTeX."""
+        return pool(f"({link(x)})")

@@ -1,0 +1,1 @@
+"""Axis 12: when samples, labels and reference are refreshed."""

@@ -1,0 +1,16 @@
+"""Never."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from xpo.registry import register
+
+
+@register("schedule", "offline")
+@dataclass(frozen=True)
+class Offline:
+    """Labels and reference are fixed before training."""
+
+    refreshes: ClassVar[bool] = False
