@@ -21,7 +21,7 @@ Rule = Callable[[Composition], Reason | None]
 
 def _feedback_is_there(c: Composition) -> Reason | None:
     given = c.feedback.gives & c.arity.keeps
-    lacking = sorted(c.objective.needs - given)
+    lacking = sorted((c.objective.needs | c.sft.needs) - given)
     if not lacking:
         return None
     return Reason(
@@ -80,10 +80,10 @@ def _no_idle_axis(c: Composition) -> Reason | None:
         return None
     idle = {
         "reference": c.reference.given,
-        "divergence": not c.divergence.neutral,
+        "divergence": c.divergence.regularises,
         "length": c.length.has_offset or c.length.averages or c.length.several,
         "polarity": c.polarity.negative_only,
-        "reward_level": c.reward_level.reads_reward,
+        "reward_level": c.reward_level.gives_reward,
         "reward_form": bool(c.reward_form.reads),
     }
     for group, set_for_nothing in idle.items():
@@ -99,7 +99,7 @@ def _no_idle_axis(c: Composition) -> Reason | None:
 def _level_and_form_are_set(c: Composition) -> Reason | None:
     if not c.objective.reads_reward:
         return None
-    if not c.reward_level.reads_reward:
+    if not c.reward_level.gives_reward:
         return Reason(
             f"objective={c.option('objective')} eats a reward, and reward_level={c.option('reward_level')} makes every "
             "reward 0.",
@@ -129,7 +129,13 @@ def _form_words(reads: str) -> str:
 
 
 def _relabelling_reaches_the_objective(c: Composition) -> Reason | None:
-    if not c.reward.relabels or c.objective.needs & {"comparisons", "scores"}:
+    if c.objective.explicit_reward and not c.reward.relabels:
+        return Reason(
+            f"objective={c.option('objective')} reads the scores of an explicit reward, and reward={c.option('reward')} "
+            "is the policy's own.",
+            ("reward", "objective"),
+        )
+    if not c.reward.relabels or c.objective.explicit_reward or "comparisons" in c.objective.needs:
         return None
     return Reason(
         f"reward={c.option('reward')} relabels comparisons (or scales scores), and objective={c.option('objective')} "
@@ -170,11 +176,12 @@ def _token_level_changes_something(c: Composition) -> Reason | None:
 
 
 def _beta_is_free(c: Composition) -> Reason | None:
-    if not c.objective.fixed_beta or c.reward.beta == 1.0:
+    fixed = c.objective.fixed_beta
+    if fixed is None or c.reward.beta == fixed:
         return None
     return Reason(
-        f"objective={c.option('objective')} has a scale of its own (objective.tau), so reward.beta must stay 1, got "
-        f"{c.reward.beta}: a second scale would only rename the first. Set objective.tau instead.",
+        f"objective={c.option('objective')} fixes the scale of the reward: reward.beta must be {fixed}, got "
+        f"{c.reward.beta}. Its own fields set its strength; leave reward.beta out.",
         ("objective",),
     )
 
@@ -205,7 +212,7 @@ def _margin_is_read(c: Composition) -> Reason | None:
 def _polarity_has_two_sides(c: Composition) -> Reason | None:
     if not c.polarity.negative_only or not c.objective.reads_reward:
         return None
-    if not c.objective.reads_polarity:
+    if not c.objective.reads_roles:
         return Reason(
             f"polarity={c.option('polarity')} takes the preferred side out of comparisons, and "
             f"objective={c.option('objective')} builds none through it.",
@@ -241,7 +248,7 @@ def _adapter_is_there(c: Composition) -> Reason | None:
 
 
 def _one_likelihood(c: Composition) -> Reason | None:
-    if c.objective.reads_reward or not (c.sft.merges or c.sft.stages):
+    if c.objective.reads_reward or not (c.sft.stage or c.sft.weight):
         return None
     return Reason(
         f"objective={c.option('objective')} is the likelihood already, so sft={c.option('sft')} would train it twice.",

@@ -20,6 +20,7 @@ class NoDivergence:
     """
 
     linear: ClassVar[bool] = True
+    regularises: ClassVar[bool] = False  # there is no divergence at all
     invertible: ClassVar[bool] = True
     why_not_off_policy: ClassVar[str] = ""
 

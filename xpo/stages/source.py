@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,11 +13,12 @@ from xpo.scoring.support import Support
 
 @dataclass(frozen=True)
 class Policy:
-    """A model with the scoring pass that it is scored by."""
+    """A model with the scoring pass that it is scored by. ``trained``: its weights are no random ones."""
 
     model: Any
     tokenizer: Any
     scoring: Scoring
+    trained: bool
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,13 @@ class Rows:
     """
 
     train: Sequence[Row]
-    test: Sequence[Row]
+    test: Sequence[Row] = ()
     probes: Sequence[Row] | None = None
     population: bool = False
+
+
+Measure = Callable[[Any], Mapping[str, float]]
+"""A model to metrics that only the data can give, such as the gold world's exact ones."""
 
 
 class Source(Protocol):
@@ -55,6 +60,10 @@ class Source(Protocol):
 
     def rows(self, start: Policy, needs: frozenset[str]) -> Rows:
         """Rows for alignment. ``start`` is the policy as alignment finds it."""
+        ...
+
+    def measure(self, start: Policy, composition: Any) -> Measure | None:
+        """Exact metrics of a policy against ``start``; None where the data know none."""
         ...
 
     def fingerprint(self) -> str:

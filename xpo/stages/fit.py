@@ -1,0 +1,98 @@
+"""One training: a module, a loader and the run's callbacks, through Lightning."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from xpo.module.policy import PolicyModule
+from xpo.run.checkpoints import Checkpoints, latest_checkpoint
+from xpo.run.log import MetricLog
+from xpo.run.random_state import RandomState
+from xpo.run.training_log import TrainingLog
+
+Evaluate = Callable[[], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What ``fit`` needs beside module and loader. ``checkpoints`` is None for a stage that is not resumed."""
+
+    stage: str
+    steps: int
+    settings: Any  # of the group trainer
+    log: MetricLog
+    checkpoints: Path | None = None
+    evaluate: Evaluate | None = None
+    evaluate_every: int | None = None
+
+
+class Evaluation(Callback):
+    """Calls an evaluation before the first step and every ``every`` steps, outside the training's clock."""
+
+    def __init__(self, evaluate: Evaluate, log: MetricLog, every: int | None) -> None:
+        self._evaluate, self._log, self._every, self._seen = evaluate, log, every, 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._seen = trainer.global_step
+        if trainer.global_step == 0:
+            self._log.log(self._evaluate(), 0)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        step = trainer.global_step
+        if step == self._seen:
+            return
+        self._seen = step
+        if self._every is not None and step % self._every == 0 and step < trainer.max_steps:
+            self._log.log(self._evaluate(), step)
+
+
+class Epochs(Callback):
+    """Tells the loader which epoch begins, so that each has its own order."""
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        trainer.train_dataloader.set_epoch(trainer.current_epoch)  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def fit(module: PolicyModule, loader: Any, job: Job) -> float:
+    """Train, resuming from the newest checkpoint where the settings say so; the seconds it took."""
+    callbacks: list[Callback] = [RandomState(), Epochs()]
+    if job.evaluate is not None:
+        callbacks.append(Evaluation(job.evaluate, job.log, job.evaluate_every))
+    every = job.settings.log_every
+    callbacks.append(
+        TrainingLog(module.sums, job.log, stage=job.stage, every=every, total_steps=job.steps)
+    )
+    resume = _resumable(job)
+    if job.checkpoints is not None:
+        keep = job.settings.keep_checkpoints
+        callbacks.append(Checkpoints(job.checkpoints, job.settings.checkpoint_every, keep))
+    trainer = job.settings.build(
+        max_steps=job.steps, micro_batches=loader.micro_batches, directory=job.log.path.parent, callbacks=callbacks
+    )
+    begin = time.monotonic()
+    module.train()
+    trainer.fit(module, loader, ckpt_path=resume, weights_only=True if resume else None)
+    module.eval()
+    return time.monotonic() - begin
+
+
+def _resumable(job: Job) -> str | None:
+    if job.checkpoints is None or job.settings.resume != "auto":
+        return None
+    found = latest_checkpoint(job.checkpoints)
+    if found is None:
+        return None
+    from xpo.run.checkpoints import checkpoint_step
+
+    job.log.rewind(checkpoint_step(found), job.stage)
+    return str(found)
+
+
