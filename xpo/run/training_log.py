@@ -1,11 +1,9 @@
-"""The Lightning callback that shows and logs a training, and what silences Lightning's own chatter."""
+"""The Lightning callback that shows and logs a training."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -100,13 +98,3 @@ def gradient_norm(module: LightningModule) -> Tensor:
 
 def _rows(batch: Any) -> Tensor | None:
     return (batch.index_B >= 0).sum() if isinstance(batch, Batch) else None
-
-
-def quiet_lightning() -> None:
-    """Silence adverts, duplicate INFO lines and hints about what this project does on purpose."""
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.setLevel(logging.WARNING)
-    for message in (".*does not have many workers.*", ".*`isinstance.treespec, LeafSpec.` is deprecated.*"):
-        warnings.filterwarnings("ignore", message=message)
