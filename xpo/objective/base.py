@@ -24,10 +24,22 @@ class Declared:
     reads_margin: ClassVar[bool] = True
     reads_roles: ClassVar[bool] = True  # the polarity axis changes it
     implicit_form: ClassVar[str] = "scores"  # what given labels are taken for: a reward's, or "wins"
+    implicit_form: ClassVar[str] = "scores"  # what it takes labels for: "wins" is a general preference
     explicit_reward: ClassVar[bool] = False  # reads the scores of reward=explicit
     per_token: ClassVar[bool] = False  # a sum over tokens, so it may be averaged over tokens
     statistic_rows: ClassVar[str] = "none"  # or "mismatched": rows that ``observe`` wants, once per step
     arity: ClassVar[frozenset[str]] = frozenset({"pair", "list"})
+
+    @property
+    def fits(self) -> str:
+        """What reward differences of the population's minimiser are: "log_odds" of winning, differences of
+        "win_rate" against the data, or "" for neither (no closed form is claimed; see xpo.gold.target)."""
+        return ""
+
+    @property
+    def fit_scale(self) -> float:
+        """Reward per unit of what is fitted."""
+        return 1.0
 
 
 def given(values: Tensor | None, needs: str, objective: object) -> Tensor:

@@ -27,6 +27,10 @@ class Logistic(Declared):
         if not 0 <= self.smoothing < 0.5:
             raise ValueError(f"smoothing must be from 0 to below 0.5, got {self.smoothing}")
 
+    @property
+    def fits(self) -> str:
+        return "" if self.smoothing else "log_odds"
+
     def __call__(self, reward_BK: Tensor, batch: Batch, context: Context) -> Tensor:
         gap_BKK = gaps(*context.roles(reward_BK), batch, context)
         kept_BKK, flipped_BKK = -logsigmoid(gap_BKK), -logsigmoid(-gap_BKK)

@@ -22,6 +22,7 @@ class Squared(Declared):
     """
 
     fixed_beta: ClassVar[float | None] = 1.0
+    implicit_form: ClassVar[str] = "wins"
     implicit_form: ClassVar[str] = "wins"  # of two responses, no reward behind them
 
     tau: float = 0.1
@@ -29,6 +30,14 @@ class Squared(Declared):
     def __post_init__(self) -> None:
         if not self.tau > 0:
             raise ValueError(f"tau must be above 0, got {self.tau}")
+
+    @property
+    def fits(self) -> str:
+        return "win_rate"
+
+    @property
+    def fit_scale(self) -> float:
+        return 1 / self.tau
 
     def __call__(self, reward_BK: Tensor, batch: Batch, context: Context) -> Tensor:
         gap_BKK = gaps(*context.roles(reward_BK), batch, context)
