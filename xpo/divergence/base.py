@@ -49,6 +49,7 @@ class FDivergence(ABC):
     A new divergence writes ``link``, ``value``, ``generator``, ``inverse`` and its texts.
     """
 
+    regularises: ClassVar[bool] = True
     linear: ClassVar[bool] = False
     regularises: ClassVar[bool] = True  # False: there is no divergence at all
     invertible: ClassVar[bool] = True

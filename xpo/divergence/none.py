@@ -19,6 +19,7 @@ class NoDivergence:
     Nothing is regularised, so the value is 0 and there is no optimum to state.
     """
 
+    regularises: ClassVar[bool] = False
     linear: ClassVar[bool] = True
     regularises: ClassVar[bool] = False  # there is no divergence at all
     invertible: ClassVar[bool] = True

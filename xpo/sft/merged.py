@@ -22,6 +22,7 @@ class Merged:
     ``over`` adds the prompt's tokens. ``list_power`` 2 is PRO's factor, arXiv 2306.17492, eq. 10.
     """
 
+    merges: ClassVar[bool] = True
     stage: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset({"demonstrations"})
 
@@ -69,3 +70,21 @@ class Merged:
         if self.normalise != "batch_tokens":
             return batch.totals.rows
         return batch.totals.tokens + (batch.totals.prompt_tokens if self.reads_prompt else 0.0)
+
+    def term_text(self) -> tuple[str, str]:
+        """The unweighted NLL of a row as an expression, and what the sum over the step's rows is divided by."""
+        logp = "sum_t(logp)" + (" + sum_p(prompt_logp)" if self.reads_prompt else "")
+        length = "length" + (" + prompt_length" if self.reads_prompt else "")
+        each = f"({logp}) / ({length})" if self.normalise == "sequence" else f"({logp})"
+        factor = f"(responses - 1)**{self.list_power!r} * " if self.list_power else ""
+        prompts = " + prompt_tokens" if self.reads_prompt else ""
+        total = f"(tokens{prompts})" if self.normalise == "batch_tokens" else "rows"
+        return f"{factor}sum_k(demo * -{each})", total
+
+    def term_latex(self) -> str:
+        y = "x, y^*" if self.reads_prompt else "y^* \\mid x"
+        factor = rf"(K - 1)^{{{self.list_power}}} " if self.list_power else ""
+        norms = {"batch_tokens": r"\frac{1}{\sum_b |%s|} \sum_b", "sequence": r"\mathbb{E} \frac{1}{|%s|}"}
+        tokens = "x, y^*" if self.reads_prompt else "y^*"
+        mean = norms[self.normalise] % tokens if self.normalise in norms else r"\mathbb{E}"
+        return rf"{self.weight} {mean} {factor}\left[-\log\pi_\theta({y})\right]"

@@ -16,6 +16,7 @@ from xpo.registry import register
 class NoSFT:
     """The model is aligned as it is."""
 
+    merges: ClassVar[bool] = False
     stage: ClassVar[bool] = False  # no stage before
     needs: ClassVar[frozenset[str]] = frozenset()
     reads_prompt: ClassVar[bool] = False

@@ -17,6 +17,7 @@ class Separate:
     """The stage runs if demonstrations are given or the model is untrained. It ends after ``steps``
     optimizer steps, or where that is null after ``epochs``. ``lr`` is its own peak learning rate."""
 
+    merges: ClassVar[bool] = False
     stage: ClassVar[bool] = True
     needs: ClassVar[frozenset[str]] = frozenset()
     reads_prompt: ClassVar[bool] = False
