@@ -40,10 +40,15 @@ class ModelOption(Protocol):
     ) -> Loaded: ...
 
 
-def fingerprint(model: nn.Module) -> str:
-    """SHA-256 over names, shapes, types and bytes of all parameters; tied ones count once."""
+def fingerprint(model: nn.Module, without: str | None = None) -> str:
+    """SHA-256 over names, shapes, types and bytes of all parameters; tied ones count once.
+
+    ``without``: leave out parameters with this in their name (an adapter's).
+    """
     digest = hashlib.sha256()
     for name, parameter in sorted(model.named_parameters()):
+        if without is not None and without in name:
+            continue
         digest.update(f"{name} {tuple(parameter.shape)} {parameter.dtype}".encode())
         digest.update(_bytes(parameter.detach()))
     return digest.hexdigest()

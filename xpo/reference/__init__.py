@@ -1,0 +1,1 @@
+"""Group ``reference``: whose log-probabilities the policy's are compared with."""

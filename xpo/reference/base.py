@@ -1,0 +1,46 @@
+"""The policy with its adapter switched off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from xpo.contracts import Batch
+from xpo.errors import UserError
+from xpo.model.loaded import fingerprint
+from xpo.reference.prepared import Prepared
+from xpo.registry import register
+from xpo.scoring.parts import evaluating
+from xpo.scoring.score import Scoring
+
+
+@register("reference", "base")
+@dataclass(frozen=True)
+class Base:
+    """The frozen weights below a LoRA adapter; no second model is kept.
+
+    It differs from ``frozen`` where the adapter was trained before alignment began (a LoRA SFT stage).
+    """
+
+    given: ClassVar[bool] = True
+    needs_adapter: ClassVar[bool] = True
+    cacheable: ClassVar[bool] = True
+
+    cache: bool = True
+
+    def prepare(self, policy: Any, scoring: Scoring, tokenizer: Any) -> Prepared:
+        """Log-probs of the base weights; ``UserError`` if the policy has no adapter."""
+        from peft import PeftModel
+
+        if not isinstance(policy, PeftModel):
+            raise UserError(
+                "reference=base is the model without its adapter; set adapter=lora or reference=frozen"
+            )
+
+        def score(batch: Batch) -> Tensor:
+            with evaluating(policy), policy.disable_adapter():
+                return scoring(policy, batch)
+
+        return Prepared(score, fingerprint(policy, without=str(policy.base_model.prefix)))

@@ -1,0 +1,54 @@
+"""The policy as it was when alignment began."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from xpo.contracts import Batch
+from xpo.model.loaded import fingerprint
+from xpo.reference.prepared import Prepared, scorer, snapshot
+from xpo.registry import register
+from xpo.scoring.parts import evaluating
+from xpo.scoring.score import Scoring
+
+
+@register("reference", "frozen")
+@dataclass(frozen=True)
+class Frozen:
+    """pi_ref of the offline methods, such as Rafailov et al. (arXiv 2305.18290, section 4).
+
+    With ``cache`` the policy itself is scored before its first update, and no second model is kept; asked
+    for a row that is not in the cache after that, it raises ``RuntimeError``. Without, a copy is kept.
+    """
+
+    given: ClassVar[bool] = True
+    needs_adapter: ClassVar[bool] = False
+    cacheable: ClassVar[bool] = True
+
+    cache: bool = True
+
+    def prepare(self, policy: Any, scoring: Scoring, tokenizer: Any) -> Prepared:
+        """Log-probs of the weights that the policy has now."""
+        score = _untouched(policy, scoring) if self.cache else scorer(snapshot(policy), scoring)
+        return Prepared(score, fingerprint(policy))
+
+
+def _untouched(policy: nn.Module, scoring: Scoring) -> Callable[[Batch], Tensor]:
+    """Score with the live policy for as long as nothing has updated it in place."""
+    trained = [p for p in policy.parameters() if p.requires_grad]
+    versions = [p._version for p in trained]
+
+    def score(batch: Batch) -> Tensor:
+        if [p._version for p in trained] != versions:
+            raise RuntimeError(
+                "reference=frozen was asked for rows that are not in its cache after the policy was trained; "
+                "cache them before, or set reference.cache=false to keep a copy of the initial policy"
+            )
+        with evaluating(policy):
+            return scoring(policy, batch)
+
+    return score

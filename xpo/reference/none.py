@@ -1,0 +1,33 @@
+"""No reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from xpo.contracts import Batch
+from xpo.reference.prepared import Prepared
+from xpo.registry import register
+from xpo.scoring.score import Scoring
+
+
+@register("reference", "none")
+@dataclass(frozen=True)
+class NoReference:
+    """ref_logp = 0: the log-ratio is the log-likelihood. Not a uniform distribution over the vocabulary."""
+
+    given: ClassVar[bool] = False
+    needs_adapter: ClassVar[bool] = False
+    cacheable: ClassVar[bool] = False
+    cache: ClassVar[bool] = False
+
+    def prepare(self, policy: Any, scoring: Scoring, tokenizer: Any) -> Prepared:
+        """Zeros, and an empty fingerprint."""
+        return Prepared(_zeros, "")
+
+
+def _zeros(batch: Batch) -> Tensor:
+    return torch.zeros(batch.mask_BKT.shape, dtype=torch.float32, device=batch.mask_BKT.device)
