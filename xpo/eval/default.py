@@ -31,6 +31,8 @@ class Default:
         if self.samples < 0:
             raise ValueError(f"samples must be 0 or above, got {self.samples}")
         if not self.temperature > 0:
-            raise ValueError(f"temperature must be above 0, got {self.temperature}: greedy answers come anyway")
+            raise ValueError(
+                f"temperature must be above 0, got {self.temperature}: greedy answers come anyway"
+            )
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")

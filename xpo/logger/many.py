@@ -13,12 +13,14 @@ from xpo.run.log import RunInfo, Sink
 @register("logger", "many")
 @dataclass(frozen=True)
 class Many:
-    """The loggers named in ``loggers``, each with its own defaults: ``logger=many logger.loggers=[csv,wandb]``."""
+    """The loggers named in ``loggers``, each with its defaults: ``logger=many logger.loggers=[csv,wandb]``."""
 
     loggers: tuple[str, ...] = ("csv", "tensorboard")
 
     def __post_init__(self) -> None:
-        allowed = [name for name in registry.names("logger") if registry.component("logger", name) is not Many]
+        allowed = [
+            name for name in registry.names("logger") if registry.component("logger", name) is not Many
+        ]
         for name in self.loggers:
             if name not in allowed:
                 raise ValueError(f"loggers must name options out of {', '.join(allowed)}, got {name!r}")

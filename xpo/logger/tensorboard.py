@@ -30,6 +30,4 @@ class TensorBoard:
             )
         from lightning.pytorch.loggers import TensorBoardLogger
 
-        return (
-            TensorBoardLogger(run.directory, name="", version="tensorboard", flush_secs=self.flush_secs),
-        )
+        return (TensorBoardLogger(run.directory, name="", version="tensorboard", flush_secs=self.flush_secs),)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from xpo.errors import UserError
 from xpo.registry import register
@@ -68,14 +68,14 @@ class _Ending:
     """Lightning's logger leaves its run open; a sweep in one process needs each to end."""
 
     logger: Sink
-    experiment: object
+    experiment: Any
 
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+    def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
         self.logger.log_metrics(metrics, step)
 
     def finalize(self, status: str) -> None:
         self.logger.finalize(status)
-        self.experiment.finish(exit_code=0 if status == "success" else 1)  # pyright: ignore[reportAttributeAccessIssue]
+        self.experiment.finish(exit_code=0 if status == "success" else 1)
 
 
 def has_key() -> bool:

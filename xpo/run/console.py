@@ -66,7 +66,10 @@ def render_outcome(
     """
     boxed = is_terminal() if terminal is None else terminal
     lines = [line for line in LINES if any(line.metric in metrics for metrics in columns.values())]
-    rows = [[line.label, *(_cell(metrics.get(line.metric), line) for metrics in columns.values())] for line in lines]
+    rows = [
+        [line.label, *(_cell(metrics.get(line.metric), line) for metrics in columns.values())]
+        for line in lines
+    ]
     numbers = frozenset(range(1, len(columns) + 1))
     table = render(Table(["", *columns], rows, title, numbers), boxed) if rows else f"{title}\n"
     return f"{table}{duration(seconds)}; everything lies in {where}\n"

@@ -57,7 +57,7 @@ def read_json(path: Path) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has it: paths and unknown objects as text, NaN and infinities as "nan", "inf", "-inf"."""
+    """A value as JSON has it: NaN and infinities as "nan", "inf", "-inf", paths and other objects as text."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -71,7 +71,7 @@ def plain(value: Any) -> Any:
 
 
 def metric_line(metrics: Mapping[str, float], **head: Any) -> str:
-    """One line of ``metrics.jsonl``: a metric that is no finite number is null, and named in ``nonfinite``."""
+    """A line of ``metrics.jsonl``: a metric that is no finite number is null, and named in ``nonfinite``."""
     finite = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
     odd = {name: str(float(value)) for name, value in metrics.items() if not math.isfinite(value)}
     record = {**plain(head), **finite, **({"nonfinite": odd} if odd else {})}

@@ -25,7 +25,7 @@ class RunInfo:
 class Sink(Protocol):
     """Where metrics go. Lightning's loggers are sinks."""
 
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None: ...
+    def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None: ...
     def finalize(self, status: str) -> None: ...
 
 
@@ -70,6 +70,12 @@ class MetricLog:
         kept = [line for line in lines if not _later(line, step, stage)]
         write_text(self.path, "".join(f"{line}\n" for line in kept))
         self._file = _open(self.path)
+
+    def __enter__(self) -> MetricLog:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        self.close("success" if kind is None else "failed")
 
     def close(self, status: str = "success") -> None:
         """Flush and end all sinks; ``status`` is ``success`` or ``failed``."""

@@ -7,16 +7,13 @@ import hashlib
 import platform
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from xpo.run.files import output_folder, read_json, write_json
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 PACKAGES = ("torch", "lightning", "transformers", "tokenizers", "peft", "datasets", "hydra-core", "numpy")
 
@@ -109,12 +106,6 @@ def versions() -> dict[str, str | None]:
     return {name: _version(name) for name in PACKAGES}
 
 
-def hash_file(path: Path) -> str:
-    """Sha256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def hash_text(*texts: str) -> str:
     """Sha256 of texts; their boundaries count."""
     digest = hashlib.sha256()
@@ -124,16 +115,15 @@ def hash_text(*texts: str) -> str:
     return digest.hexdigest()
 
 
-def hash_tensors(named: Iterable[tuple[str, Tensor]]) -> str:
-    """Sha256 of named tensors: names, types, shapes and bits, in the order of the names."""
-    import torch
+def hash_tokenizer(tokenizer: Any) -> str:
+    """Sha256 of a fast tokenizer's full definition, its special tokens included."""
+    return hash_text(tokenizer.backend_tokenizer.to_str(), str(tokenizer.special_tokens_map))
 
-    digest = hashlib.sha256()
-    for name, tensor in sorted(named, key=lambda item: item[0]):
-        raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(memoryview(raw.numpy()))
-    return digest.hexdigest()
+
+def hash_template(tokenizer: Any) -> str | None:
+    """Sha256 of a tokenizer's chat template; None where it has none."""
+    template = tokenizer.chat_template
+    return None if template is None else hash_text(str(template))
 
 
 def _now() -> str:

@@ -56,7 +56,10 @@ def derived(metrics: Mapping[str, float]) -> dict[str, float]:
     Rows of binary feedback hold one response each, so their margins exist only over a whole log step.
     """
     result = dict(metrics)
-    for group, margin in (("rewards/{}", "rewards/margins"), ("common/log_ratio_{}", "common/log_ratio_margin")):
+    for group, margin in (
+        ("rewards/{}", "rewards/margins"),
+        ("common/log_ratio_{}", "common/log_ratio_margin"),
+    ):
         sides = [group.format(side) for side in ("chosen", "rejected")]
         if margin not in result and all(side in result for side in sides):
             result[margin] = result[sides[0]] - result[sides[1]]

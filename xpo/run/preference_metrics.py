@@ -95,7 +95,9 @@ def _against_reference(
     clamped = log_ratio_BKT.clamp(-_CLAMP, _CLAMP)
     ratio = clamped.exp()
     # per token u log u - u + 1 and u - 1 - log u: non-negative, and unbiased where a token is drawn from ref
-    result["common/kl_policy_ref"] = _ratio(mass_BK, (ratio * clamped - torch.expm1(clamped)).sum(-1), tokens_BK)
+    result["common/kl_policy_ref"] = _ratio(
+        mass_BK, (ratio * clamped - torch.expm1(clamped)).sum(-1), tokens_BK
+    )
     result["common/kl_ref_policy"] = _ratio(mass_BK, (torch.expm1(clamped) - clamped).sum(-1), tokens_BK)
     return result
 

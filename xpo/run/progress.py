@@ -21,7 +21,12 @@ class Bar(Protocol):
 
 @contextlib.contextmanager
 def progress(
-    total: int | None, description: str, *, start: int = 0, stream: TextIO | None = None, interval: float = INTERVAL
+    total: int | None,
+    description: str,
+    *,
+    start: int = 0,
+    stream: TextIO | None = None,
+    interval: float = INTERVAL,
 ) -> Iterator[Bar]:
     """Show how far a loop of ``total`` items is (None: unknown); ``advance`` after each item.
 

@@ -23,7 +23,9 @@ class RandomState(Callback):
     def __init__(self) -> None:
         self._state: dict[str, Any] | None = None
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         if self._state is not None:
             set_random_state(self._state)
 

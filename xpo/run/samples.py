@@ -57,7 +57,9 @@ def sample_records(
 ) -> list[dict[str, Any]]:
     """The records of ``write_samples``, greedy and sampled answers of a prompt side by side."""
     prompts = [question.prompt for question in questions]
-    answers = {mode: generate(policy, prompts, settings, sample=mode == "sampled") for mode in ("greedy", "sampled")}
+    answers = {
+        mode: generate(policy, prompts, settings, sample=mode == "sampled") for mode in ("greedy", "sampled")
+    }
     told = [i for i, question in enumerate(questions) if question.reference]
     reference_logp = dict(
         zip(

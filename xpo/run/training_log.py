@@ -52,7 +52,9 @@ class TrainingLog(Callback):
             progress(self._total_steps, f"training ({self._stage})", start=trainer.global_step)
         )
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         self._begin = time.monotonic()
 
     def on_before_optimizer_step(
@@ -60,7 +62,9 @@ class TrainingLog(Callback):
     ) -> None:
         if self._due(trainer.global_step + 1):
             self._metrics.add("grad_norm", gradient_norm(pl_module))
-            self._metrics.add("learning_rate", torch.tensor(optimizer.param_groups[0]["lr"], dtype=torch.float64))
+            self._metrics.add(
+                "learning_rate", torch.tensor(optimizer.param_groups[0]["lr"], dtype=torch.float64)
+            )
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
