@@ -72,7 +72,7 @@ class Merged:
         return batch.totals.tokens + (batch.totals.prompt_tokens if self.reads_prompt else 0.0)
 
     def term_text(self) -> tuple[str, str]:
-        """The unweighted NLL of a row as an expression, and what the sum over the step's rows is divided by."""
+        """The unweighted NLL of a row as an expression, and what its sum over the step is divided by."""
         logp = "sum_t(logp)" + (" + sum_p(prompt_logp)" if self.reads_prompt else "")
         length = "length" + (" + prompt_length" if self.reads_prompt else "")
         each = f"({logp}) / ({length})" if self.normalise == "sequence" else f"({logp})"

@@ -1,0 +1,114 @@
+"""What a combination needs and what should be known about it, from what its components declare."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xpo.arrow import OffPolicy
+    from xpo.compose.build import Composition
+    from xpo.explain.formula import Formula
+
+SYMBOLS = {
+    "logp": "log-probability of a response token under the policy",
+    "ref_logp": "the same under the reference, without gradient",
+    "length": "trained tokens of a response, EOS included",
+    "shortest": "length of the prompt's shortest response",
+    "prefer": "K x K masses: response i was preferred over response j; they sum to 1 over a prompt",
+    "good": "mass of a response labelled good",
+    "bad": "mass of a response labelled bad",
+    "demo": "mass of a response as a demonstration",
+    "score": "score of a response, higher is better",
+    "win": "K x K probabilities that response i beats response j",
+    "z0": "the whole-step statistic, of mismatched rows, all ranks, without gradient",
+    "prompt_logp": "log-probability of the prompt's tokens after the first",
+    "weight": "weight of a row, 0 for a filler",
+    "rows": "sum of the weights over the optimizer step, all ranks",
+    "tokens": "demonstrated response tokens of the optimizer step, all ranks",
+    "prompt_tokens": "prompt tokens of the optimizer step that are scored, all ranks",
+    "i": "i(x), j(x): a response's value in the rows or columns of a K x K table",
+    "sum_t": "over the tokens of a response",
+    "sum_k": "over the responses of a prompt",
+    "sum_ij": "over the ordered pairs of a prompt's responses",
+    "sum_j": "over the columns of a K x K table",
+    "max_j": "largest of a row of a K x K table",
+    "sum_b": "over the prompts of the optimizer step, all ranks",
+    "log_odds": "log_odds(x) = x - log(1 - exp(x))",
+}
+"""Names that a formula may use without defining them. Where a formula defines one anew, both are right."""
+
+
+def symbols(formula: Formula) -> dict[str, str]:
+    """The meaning of each name that this formula uses."""
+    used = set(re.findall(r"[A-Za-z_]\w*", " ".join(expression for _, expression in formula.definitions)))
+    return {name: meaning for name, meaning in SYMBOLS.items() if name in used}
+
+
+def needs(c: Composition, arrow: OffPolicy) -> list[str]:
+    """Data, models and passes without which the combination cannot run."""
+    low, high = c.arity.sizes
+    size = str(low) if low == high else f"{low} or more" if high is None else f"{low} to {high}"
+    found = [
+        f"rows with {' and '.join(sorted(arrow.needs))}, {size} response{'s' if size != '1' else ''} each",
+        f"a reference ({c.option('reference')}): one more set of log-probabilities, cached where it stands still"
+        if c.reference.given
+        else "no reference",
+        "samples from the policy during training" if c.sampling.samples else "no sampling during training",
+    ]
+    if c.objective.statistic_rows != "none":
+        found.append(
+            f"{c.objective.statistic_rows} rows of each optimizer step, scored once more without gradient"
+        )
+    if arrow.prompt_edges:
+        found.append("log-probabilities of the prompt's tokens too")
+    if c.sft.stages:
+        found.append(
+            "a stage of supervised fine-tuning before, where the model is untrained or demonstrations are given"
+        )
+    return found
+
+
+def notes(c: Composition, arrow: OffPolicy) -> list[str]:
+    """What the formula does not say by itself."""
+    deviations = c.config["algo"].get("deviations", "none")
+    found = [] if deviations == "none" else [f"Deviations from the paper: {deviations}."]
+    if c.objective.reads_reward:
+        found += _about_the_link(c)
+    if arrow.relabels:
+        found.append(
+            "The labels that rows came with only say which responses are compared; "
+            f"who is preferred is the scorer's probability (reward={c.option('reward')})."
+        )
+    if c.polarity.negative_only:
+        found.append("The preferred response counts as reward 0, that of any response under the reference.")
+    if c.sft.merges:
+        found.append(
+            "The likelihood term pulls towards the demonstrations, so no optimum of the reward is claimed."
+        )
+    return found
+
+
+def _about_the_link(c: Composition) -> list[str]:
+    if not c.reference.given:
+        reshaped = (
+            ""
+            if c.divergence.linear
+            else f" divergence={c.option('divergence')} reshapes the implicit reward;"
+        )
+        return [
+            "Without a reference ref_logp is 0: log_ratio is the policy's own log-likelihood."
+            f"{reshaped} no divergence is regularised and no exact optimum is claimed."
+        ]
+    if c.reward_level.per_token:
+        return [
+            "The link acts on tokens: an expected sum of per-state divergences, not that of whole responses."
+        ]
+    if not c.objective.difference:
+        return [
+            "The objective does not depend on reward differences alone: its optimum is not that of a divergence."
+        ]
+    return [
+        f"The implicit reward is that of max E[r] - beta D ({c.option('divergence')}) up to a constant of the prompt, "
+        "which cancels in reward differences."
+    ]
