@@ -13,7 +13,7 @@ from xpo.run.log import RunInfo, Sink
 @register("logger", "many")
 @dataclass(frozen=True)
 class Many:
-    """The loggers named in ``loggers``, each with its defaults: ``logger=many logger.loggers=[csv,wandb]``."""
+    """Each logger named in ``loggers``, with its defaults: ``logger=many logger.loggers=[csv,wandb]``."""
 
     loggers: tuple[str, ...] = ("csv", "tensorboard")
 

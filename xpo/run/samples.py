@@ -15,7 +15,6 @@ from xpo.contracts import Batch, StepTotals
 from xpo.run.files import plain, write_text
 from xpo.scoring.pack import pack
 from xpo.scoring.score import Scoring
-from xpo.stages.source import Policy
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,15 @@ class Question:
     prompt: Sequence[int]
     reference: Sequence[int] | None = None
     source: str = ""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A causal model with its tokenizer and the scoring pass that the run uses."""
+
+    model: Any
+    tokenizer: Any
+    scoring: Scoring
 
 
 @dataclass(frozen=True)
