@@ -35,5 +35,5 @@ BESIDE = (
 
 GROUPS = AXES + BESIDE
 
-ROOT_KEYS = frozenset({"seed", "algo", "survey", "hp", "experiment"})
+ROOT_KEYS = frozenset({"seed", "cache", "algo", "survey", "hp", "experiment"})
 """Top-level keys that are no groups."""

@@ -37,6 +37,13 @@ def _hp_unless(sibling: str, default: Any, *, _node_: Any, _parent_: Any, _root_
     return _hp(default, _node_=_node_, _parent_=_parent_, _root_=_root_)
 
 
+def _hp_unless(sibling: str, default: Any, *, _node_: Any, _parent_: Any, _root_: Any) -> Any:
+    """``hp`` for one of two exclusive keys: null where its sibling was given a value."""
+    if OmegaConf.select(_parent_, sibling) is not None:
+        return None
+    return _hp(default, _node_=_node_, _parent_=_parent_, _root_=_root_)
+
+
 def slug(text: str) -> str:
     """A short, safe folder name for a list of overrides: 80 characters, then a hash."""
     clean = re.sub(r"[^A-Za-z0-9._=,+-]+", "-", text).strip("-")
@@ -49,6 +56,7 @@ def slug(text: str) -> str:
 def prepare_hydra() -> None:
     """Register the resolvers and the search path, once per process and before Hydra starts."""
     OmegaConf.register_new_resolver("hp", _hp, replace=True)
+    OmegaConf.register_new_resolver("hp_unless", _hp_unless, replace=True)
     OmegaConf.register_new_resolver("hp_unless", _hp_unless, replace=True)
     OmegaConf.register_new_resolver("xpo.slug", slug, replace=True)
     Plugins.instance().register(XpoSearchPath)

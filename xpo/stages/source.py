@@ -7,18 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from xpo.contracts import Row
-from xpo.scoring.score import Scoring
+from xpo.run import samples
 from xpo.scoring.support import Support
 
 
 @dataclass(frozen=True)
-class Policy:
-    """A model with the scoring pass that it is scored by. ``trained``: its weights are no random ones."""
+class Policy(samples.Policy):
+    """``trained``: its weights are no random ones, so that it can be a reference to measure against."""
 
-    model: Any
-    tokenizer: Any
-    scoring: Scoring
-    trained: bool
+    trained: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ class Source(Protocol):
         """Rows for alignment. ``start`` is the policy as alignment finds it."""
         ...
 
-    def measure(self, start: Policy, composition: Any) -> Measure | None:
+    def measure(self, start: Policy) -> Measure | None:
         """Exact metrics of a policy against ``start``; None where the data know none."""
         ...
 

@@ -1,0 +1,168 @@
+"""Stage ``align``: the composed objective on the run's rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from xpo.arrow import OffPolicy
+from xpo.contracts import Batch, Row
+from xpo.data.collate import Collator
+from xpo.data.loader import EvalLoader
+from xpo.data.plan import Sizes
+from xpo.module.off_policy import OffPolicyModule
+from xpo.reference.cache import ReferenceCache, hash_rows, open_or_build
+from xpo.reference.prepared import Prepared
+from xpo.run.manifest import hash_text
+from xpo.run.progress import progress
+from xpo.scoring.path import self_check
+from xpo.stages.fit import Job, fit
+from xpo.stages.heldout import held_out
+from xpo.stages.loaders import probe_batches, training_loader
+from xpo.stages.ranks import rank, world_size
+from xpo.stages.setting import Setting
+from xpo.stages.source import Measure, Policy, Rows
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """What the stage is made of: built once, used for training and for the evaluation after it."""
+
+    setting: Setting
+    policy: Policy
+    arrow: OffPolicy
+    rows: Rows
+    measure: Measure | None
+
+    @property
+    def sizes(self) -> Sizes:
+        trainer = self.setting.composition.trainer
+        return Sizes(
+            trainer.batch_size, trainer.tokens_per_micro_batch, seed=self.setting.composition.seed
+        )
+
+    @property
+    def ranks(self) -> tuple[int, int]:
+        return rank(), world_size(self.setting.composition.trainer)
+
+    def collator(self, ref: ReferenceCache | None = None) -> Collator:
+        return Collator(self.policy.tokenizer.pad_token_id, prompt_edges=self.arrow.prompt_edges, ref=ref)
+
+
+def align(alignment: Alignment) -> dict[str, float]:
+    """Train, evaluating before, between and after; the final metrics."""
+    setting, c = alignment.setting, alignment.setting.composition
+    alignment = _checked(alignment)
+    reference = _reference(alignment)
+    train_ref = _cached(alignment, reference, alignment.rows.train, "train")
+    test_ref = _cached(alignment, reference, alignment.rows.test, "test")
+    loader = training_loader(
+        alignment.rows,
+        alignment.sizes,
+        alignment.collator(train_ref),
+        ranks=alignment.ranks,
+        statistic_rows=c.objective.statistic_rows,
+    )
+    steps = c.trainer.total_steps(len(alignment.rows.train))
+    module = OffPolicyModule(
+        alignment.policy.model, alignment.arrow, alignment.policy.scoring, reference, c.optimizer, steps
+    )
+
+    def evaluate() -> Mapping[str, float]:
+        return {**_held_out(alignment, module, test_ref), **_measured(alignment)}
+
+    setting.manifest.record(
+        sizes=_sizes(alignment, steps, loader), hashes={"reference": reference.fingerprint, **_row_hashes(alignment)}
+    )
+    job = Job("align", steps, c.trainer, setting.log, setting.out / "checkpoints", evaluate, c.eval.every)
+    fit(module, loader, job)
+    metrics = dict(evaluate())
+    setting.log.log(metrics, steps)
+    return metrics
+
+
+def _checked(alignment: Alignment) -> Alignment:
+    """Compare the scoring path with the model's own forward pass on the first rows."""
+    rows = [Row(row.prompt, list(row.responses)[:2]) for row in alignment.rows.train[:2]]
+    batch = next(iter(EvalLoader(rows, alignment.sizes, alignment.collator())))
+    scoring, message = self_check(alignment.policy.model, batch, alignment.policy.scoring)
+    alignment.setting.manifest.record(scoring={"path": scoring.path, "check": message})
+    if scoring.path != alignment.policy.scoring.path:
+        print(message)
+    return dataclasses.replace(alignment, policy=dataclasses.replace(alignment.policy, scoring=scoring))
+
+
+def _reference(alignment: Alignment) -> Prepared:
+    """Where rows that are not cached will be asked for, the reference must outlive the first update."""
+    option = alignment.setting.composition.reference
+    if option.cacheable and option.cache and alignment.setting.composition.objective.statistic_rows == "mismatched":
+        option = dataclasses.replace(option, cache=False)
+    return option.prepare(alignment.policy.model, alignment.policy.scoring, alignment.policy.tokenizer)
+
+
+def _cached(
+    alignment: Alignment, reference: Prepared, rows: Sequence[Row], split: str
+) -> ReferenceCache | None:
+    option = alignment.setting.composition.reference
+    if not (option.cacheable and option.cache) or not rows:
+        return None
+    c = alignment.setting.composition
+    parts = {
+        "weights": reference.fingerprint,
+        "rows": hash_rows(rows),
+        "precision": c.trainer.precision,
+        "scoring": hash_text(repr(alignment.policy.scoring), repr(alignment.policy.scoring.support)),
+    }
+
+    def batches() -> Iterable[Batch]:
+        loader = EvalLoader(rows, alignment.sizes, alignment.collator())
+        device = next(alignment.policy.model.parameters()).device
+        with progress(len(loader), f"caching the reference ({split})") as bar:
+            for batch in loader:
+                yield batch.to(device)
+                bar.advance()
+
+    return open_or_build(alignment.setting.cache / "reference", parts, len(rows), batches, reference)
+
+
+def _eval_loader(alignment: Alignment, rows: Sequence[Row], ref: ReferenceCache | None) -> EvalLoader:
+    number, count = alignment.ranks
+    return EvalLoader(rows, alignment.sizes, alignment.collator(ref), rank=number, world_size=count)
+
+
+def _held_out(
+    alignment: Alignment, module: OffPolicyModule, ref: ReferenceCache | None
+) -> dict[str, float]:
+    rows = alignment.rows.test
+    if not rows:
+        return {}
+    loader = _eval_loader(alignment, rows, ref)
+    probes = None
+    if alignment.setting.composition.objective.statistic_rows != "none":
+        def probes() -> Iterable[Batch]:
+            return probe_batches(rows, alignment.sizes, alignment.collator(), alignment.ranks)
+
+    return held_out(module, lambda: loader, len(loader), probes)
+
+
+def _measured(alignment: Alignment) -> Mapping[str, float]:
+    return alignment.measure(alignment.policy.model) if alignment.measure is not None else {}
+
+
+def _sizes(alignment: Alignment, steps: int, loader: Any) -> dict[str, int]:
+    parameters = list(alignment.policy.model.parameters())
+    return {
+        "parameters": sum(p.numel() for p in parameters),
+        "trainable_parameters": sum(p.numel() for p in parameters if p.requires_grad),
+        "steps": steps,
+        "micro_batches_per_step": loader.micro_batches,
+        "ranks": alignment.ranks[1],
+        "train_rows": len(alignment.rows.train),
+        "test_rows": len(alignment.rows.test),
+    }
+
+
+def _row_hashes(alignment: Alignment) -> dict[str, str]:
+    return {"train_rows": hash_rows(alignment.rows.train), "test_rows": hash_rows(alignment.rows.test)}

@@ -1,0 +1,38 @@
+"""Metrics on held-out rows, defined as in training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import torch
+
+from xpo.contracts import Batch
+from xpo.module.off_policy import OffPolicyModule
+from xpo.reference.prepared import evaluating
+from xpo.run.metrics import Accumulator, derived
+from xpo.run.progress import progress
+
+Batches = Callable[[], Iterable[Batch]]
+
+
+def held_out(module: OffPolicyModule, batches: Batches, count: int, probes: Batches | None) -> dict[str, float]:
+    """``eval/...``: the mean of every metric over the held-out rows and all ranks.
+
+    ``probes`` are the rows of the objective's whole-step statistic; held-out rows make one step.
+    """
+    sums = Accumulator()
+    with torch.no_grad(), evaluating(module.policy), progress(count, "evaluating") as bar:
+        statistics = None if probes is None else module.observe([_here(p, module) for p in probes()])
+        for batch in batches():
+            _, metrics = module.evaluate(_here(batch, module), statistics)
+            sums.add_all(metrics)
+            bar.advance()
+    return prefixed(derived(sums.flush()))
+
+
+def _here(batch: Batch, module: OffPolicyModule) -> Batch:
+    return batch.to(next(module.policy.parameters()).device)
+
+
+def prefixed(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {f"eval/{name}": value for name, value in metrics.items()}

@@ -1,0 +1,155 @@
+"""The stages in their order, and what they leave."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from xpo.arrow import OffPolicy
+from xpo.compose.build import Composition
+from xpo.compose.groups import AXES
+from xpo.explain.formula import formula
+from xpo.model.loaded import Loaded
+from xpo.run.card import Card
+from xpo.run.console import render_outcome
+from xpo.run.export import export_model, support_settings
+from xpo.run.files import write_text
+from xpo.run.log import MetricLog, RunInfo
+from xpo.run.manifest import Manifest, hash_template, hash_tokenizer
+from xpo.run.samples import Generation, Question, write_samples
+from xpo.run.summary import write_summary
+from xpo.scoring.path import choose_path
+from xpo.scoring.score import Scoring
+from xpo.stages.align import Alignment, align
+from xpo.stages.ranks import rank
+from xpo.stages.setting import Setting
+from xpo.stages.sft import run_sft, wanted
+from xpo.stages.source import Policy, Rows, Source
+
+
+def run(composition: Composition, out: Path, argv: list[str], begin: float) -> dict[str, float]:
+    """Data, model, sft, align, export; returns the final metrics."""
+    torch.manual_seed(composition.seed)
+    if composition.trainer.threads is not None:
+        torch.set_num_threads(composition.trainer.threads)
+    mine = out if rank() == 0 else out / f".rank-{rank()}"
+    info = RunInfo(mine, f"{composition.config['algo']['name']}/{out.name}", composition.config)
+    write_text(_made(mine) / "config.yaml", yaml.safe_dump(composition.config, sort_keys=False, allow_unicode=True))
+    with MetricLog(info, composition.logger, rank()) as log:
+        setting = Setting(composition, mine, Path(composition.config["cache"]), Manifest(mine), log)
+        return _stages(setting, argv, begin)
+
+
+def _made(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _stages(setting: Setting, argv: list[str], begin: float) -> dict[str, float]:
+    c, manifest = setting.composition, setting.manifest
+    arrow = OffPolicy.of(c, c.reference.given)
+    manifest.record(argv=argv, axes=axes(c), seeds={"run": c.seed}, formula=formula(arrow).text)
+    source: Source = c.data.open(c)
+    with manifest.stage("load"):
+        policy, loaded = _load(setting, source)
+    reason = wanted(setting, source, loaded)
+    if reason is None:
+        with manifest.stage("sft") as entry:
+            entry["training_seconds"] = run_sft(setting, source, policy, loaded)
+        policy = dataclasses.replace(policy, trained=True)
+    else:
+        manifest.skip("sft", reason)
+    policy = dataclasses.replace(policy, model=c.adapter.apply(policy.model, c.seed))
+    rows = source.rows(policy, arrow.needs)
+    manifest.record(dropped_rows=source.counts(), hashes={"data": source.fingerprint()})
+    measure = source.measure(policy)
+    before = dict(measure(policy.model)) if measure is not None else {}
+    _sample(setting, policy, rows, "before")
+    with manifest.stage("align"):
+        metrics = align(Alignment(setting, policy, arrow, rows, measure))
+    _sample(setting, policy, rows, "after")
+    with manifest.stage("export"):
+        _export(setting, policy, arrow, metrics)
+    return _finish(setting, before, measure, metrics, begin)
+
+
+def _load(setting: Setting, source: Source) -> tuple[Policy, Loaded]:
+    c = setting.composition
+    loaded = c.model.load(seed=c.seed, texts=source.texts, tokenizer=source.tokenizer)
+    source.tokenize(loaded.tokenizer, window(loaded.model))
+    path, why = choose_path(loaded.model)
+    if path != "shared":
+        print(f"SLOW PATH: every response runs as a row of its own, because {why}")
+    scoring = Scoring(path=path, support=source.support)
+    setting.manifest.record(
+        scoring={"path": path, "reason": why},
+        hashes={
+            "initial_weights": loaded.fingerprint,
+            "tokenizer": hash_tokenizer(loaded.tokenizer),
+            "template": hash_template(loaded.tokenizer),
+        },
+    )
+    return Policy(loaded.model, loaded.tokenizer, scoring, trained=not loaded.untrained), loaded
+
+
+def window(model: Any) -> int:
+    """How many positions the model has."""
+    return int(model.config.get_text_config().max_position_embeddings)
+
+
+def axes(c: Composition) -> dict[str, str]:
+    """The 13 values by name."""
+    return {axis: c.option(axis) for axis in AXES}
+
+
+def _sample(setting: Setting, policy: Policy, rows: Rows, when: str) -> None:
+    option = setting.composition.eval
+    chosen = [*(rows.test or rows.train)][: option.samples]
+    if not chosen or rank() != 0:
+        return
+    questions = [Question(list(row.prompt), list(row.responses[0]), row.source) for row in chosen]
+    settings = Generation(option.max_new_tokens, option.temperature, option.top_p, setting.composition.seed)
+    write_samples(setting.out / "samples.jsonl", policy, questions, settings, when)
+
+
+def _export(setting: Setting, policy: Policy, arrow: OffPolicy, metrics: Mapping[str, float]) -> None:
+    c = setting.composition
+    if rank() != 0:
+        return
+    support = policy.scoring.support
+    card = Card(
+        method=c.config["algo"]["name"],
+        title=c.config["algo"]["title"],
+        paper=c.config["algo"]["paper"],
+        formula=formula(arrow).text,
+        axes=axes(c),
+        dataset=str(c.config["data"].get("path") or c.option("data")),
+        base_model=c.config["model"].get("path"),
+        settings={key: value for key, value in c.config.items() if key not in AXES and key not in ("algo", "survey", "hp")},
+        metrics=metrics,
+        adapter=c.adapter.adapts and not c.adapter.merge,
+    )
+    generation = support_settings(support, policy.tokenizer.eos_token_id) if support is not None else {}
+    export_model(c.adapter.export(policy.model), policy.tokenizer, setting.out / "model", card, generation)
+
+
+def _finish(
+    setting: Setting, before: Mapping[str, float], measure: Any, metrics: dict[str, float], begin: float
+) -> dict[str, float]:
+    c = setting.composition
+    seconds = time.monotonic() - begin
+    if rank() == 0:
+        about = {"algo": c.config["algo"]["name"], "axes": axes(c), "seed": c.seed, "model": str(setting.out / "model")}
+        write_summary(setting.out, "done", metrics, seconds, **about)
+        columns = {"reference": before, "policy": metrics} if before else {"policy": metrics}
+        if measure is not None and measure.optimum:
+            columns["optimum"] = measure.optimum
+        title = f"{c.config['algo']['title']} ({', '.join(f'{g}={c.option(g)}' for g in ('data', 'divergence'))})"
+        print(render_outcome(columns, title=title, seconds=seconds, where=str(setting.out)))
+    return metrics

@@ -1,0 +1,114 @@
+"""Stage ``sft``: imitate demonstrations before alignment, once per recipe; the result is cached."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from xpo.arrow import OffPolicy
+from xpo.data.collate import Collator
+from xpo.data.plan import Sizes
+from xpo.divergence.none import NoDivergence
+from xpo.length.sum import Sum
+from xpo.margin.none import NoMargin
+from xpo.model.loaded import Loaded, fingerprint
+from xpo.module.off_policy import OffPolicyModule
+from xpo.objective.likelihood import Likelihood
+from xpo.polarity.both import Both
+from xpo.reduce.tokens import Tokens
+from xpo.reference.none import NoReference
+from xpo.reward.none import NoReward
+from xpo.reward_form.none import NoForm
+from xpo.reward_level.none import NoLevel
+from xpo.run.manifest import hash_text
+from xpo.sft.none import NoSFT
+from xpo.stages.fit import Job, fit
+from xpo.stages.loaders import training_loader
+from xpo.stages.ranks import rank, world_size
+from xpo.stages.setting import Setting
+from xpo.stages.source import Policy, Source
+
+
+def wanted(setting: Setting, source: Source, loaded: Loaded) -> str | None:
+    """Why the stage is skipped; None if it runs."""
+    if not setting.composition.sft.stage:
+        return f"sft={setting.composition.option('sft')}"
+    if not loaded.untrained and not source.demonstrations_given:
+        return "the model is trained and no demonstrations are given"
+    return None
+
+
+def run_sft(setting: Setting, source: Source, policy: Policy, loaded: Loaded) -> float:
+    """Fine-tune the policy in place, or load the cached result of the same recipe; seconds of training."""
+    path = setting.cache / "sft" / f"{_key(setting, source, loaded)}.safetensors"
+    if path.is_file() and _load(path, policy.model):
+        return 0.0
+    seconds = _train(setting, source, policy)
+    if rank() == 0:
+        _save(path, policy.model)
+    return seconds
+
+
+def _train(setting: Setting, source: Source, policy: Policy) -> float:
+    c = setting.composition
+    rows = source.demonstrations()
+    sizes = Sizes(c.sft.batch_size, c.trainer.tokens_per_micro_batch, seed=c.seed)
+    collator = Collator(policy.tokenizer.pad_token_id)
+    ranks = (rank(), world_size(c.trainer))
+    loader = training_loader(rows, sizes, collator, ranks=ranks, statistic_rows="none")
+    settings = dataclasses.replace(c.trainer, batch_size=c.sft.batch_size, steps=c.sft.steps, epochs=c.sft.epochs)
+    steps = settings.total_steps(len(rows.train))
+    optimizer = dataclasses.replace(c.optimizer, lr=c.sft.lr)
+    policy.model.requires_grad_(True)
+    no_reference = NoReference().prepare(policy.model, policy.scoring, policy.tokenizer)
+    module = OffPolicyModule(policy.model, likelihood_arrow(), policy.scoring, no_reference, optimizer, steps)
+    return fit(module, loader, Job("sft", steps, settings, setting.log))
+
+
+def likelihood_arrow() -> OffPolicy:
+    """The arrow of plain imitation: no reward, the mean over tokens."""
+    return OffPolicy(
+        length=Sum(),
+        divergence=NoDivergence(),
+        reward_level=NoLevel(),
+        reward=NoReward(),
+        reward_form=NoForm(),
+        polarity=Both(),
+        margin=NoMargin(),
+        objective=Likelihood(),
+        reduce=Tokens(),
+        sft=NoSFT(),
+        given_reference=False,
+    )
+
+
+def _key(setting: Setting, source: Source, loaded: Loaded) -> str:
+    c = setting.composition
+    recipe = (c.sft, c.optimizer, c.trainer.precision, c.trainer.clip_grad_norm, c.trainer.tokens_per_micro_batch)
+    return hash_text("1", loaded.fingerprint, source.fingerprint(), str(c.seed), *map(repr, recipe))[:32]
+
+
+def _save(path: Path, model: Any) -> None:
+    import os
+
+    from safetensors.torch import save_model
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    save_model(model, str(partial), metadata={"fingerprint": fingerprint(model)})
+    os.replace(partial, path)
+
+
+def _load(path: Path, model: Any) -> bool:
+    """Load cached weights; False (and nothing loaded) if the file is damaged."""
+    from safetensors import SafetensorError, safe_open
+    from safetensors.torch import load_model
+
+    try:
+        with safe_open(str(path), "pt") as file:
+            expected = (file.metadata() or {}).get("fingerprint")
+        load_model(model, str(path))
+    except (SafetensorError, OSError):
+        return False
+    return fingerprint(model) == expected
