@@ -1,0 +1,74 @@
+"""The README says only what is there: commands compose, targets and files exist, tables are complete."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from xpo.compose.compose import compose_config
+from xpo.compose.groups import AXES
+from xpo.verbs import VERBS
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+README = PAGES[0].read_text()
+CORE = sorted(path.stem for path in (ROOT / "conf" / "algo").glob("*.yaml"))
+
+
+def commands(program: str) -> list[tuple[str, str]]:
+    """(page, arguments) of every indented command line that starts with a program."""
+    pattern = re.compile(rf"^ {{4}}{program}\b(.*)$", re.MULTILINE)
+    return [(page.name, line.strip()) for page in PAGES for line in pattern.findall(page.read_text())]
+
+
+def arguments_of(line: str) -> list[str]:
+    return shlex.split(line, comments=True)
+
+
+def test_readme_is_short():
+    assert len(README.splitlines()) <= 250
+
+
+@pytest.mark.parametrize(("page", "line"), commands("python -m xpo") + commands("xpo"))
+def test_every_command_composes(page: str, line: str):
+    arguments = [argument for argument in arguments_of(line) if argument != "-m"]
+    if arguments and arguments[0] in VERBS:
+        arguments = [
+            argument for argument in arguments[1:] if "=" in argument and not argument.startswith("-")
+        ]
+    choices = [re.sub(r"=([\w]+),.*", r"=\1", argument) for argument in arguments]
+    compose_config(choices)
+
+
+@pytest.mark.parametrize(("page", "line"), commands("make"))
+def test_every_make_target_exists(page: str, line: str):
+    target = arguments_of(line)[0]
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE), (
+        f"{page}: make {target}"
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path):
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
+    dead = [link for link in links if not link.startswith("http") and not (page.parent / link).exists()]
+    assert not dead
+
+
+@pytest.mark.parametrize(("number", "axis"), list(enumerate(AXES, 1)))
+def test_the_axis_table_lists_every_option(number: int, axis: str):
+    row = next(line for line in README.splitlines() if line.startswith(f"| {number} | `{axis}` |"))
+    listed = set(row.split("|")[4].replace(" ", "").split(","))
+    assert listed == {path.stem for path in (ROOT / "conf" / axis).glob("*.yaml")}
+
+
+def test_the_method_table_lists_every_preset():
+    assert re.findall(r"^\| `(\w+)` \|.*arXiv", README, flags=re.MULTILINE) == CORE
+
+
+def test_generated_blocks_are_filled():
+    empty = re.findall(r"<!-- (\w+):begin -->\s*<!-- \1:end -->", README)
+    assert not empty, f"blocks without content: {empty}"
