@@ -26,6 +26,9 @@ SYMBOLS = {
     "weight": "weight of a row, 0 for a filler",
     "rows": "sum of the weights over the optimizer step, all ranks",
     "tokens": "demonstrated response tokens of the optimizer step, all ranks",
+    "prompt_length": "the prompt's tokens after the first",
+    "responses": "number of responses of the prompt",
+    "sum_p": "over the tokens of the prompt after the first",
     "prompt_tokens": "prompt tokens of the optimizer step that are scored, all ranks",
     "i": "i(x), j(x): a response's value in the rows or columns of a K x K table",
     "sum_t": "over the tokens of a response",
@@ -51,7 +54,7 @@ def needs(c: Composition, arrow: OffPolicy) -> list[str]:
     size = str(low) if low == high else f"{low} or more" if high is None else f"{low} to {high}"
     found = [
         f"rows with {' and '.join(sorted(arrow.needs))}, {size} response{'s' if size != '1' else ''} each",
-        f"a reference ({c.option('reference')}): one more set of log-probabilities, cached where it stands still"
+        f"a reference ({c.option('reference')}): its log-probabilities are cached where it stands still"
         if c.reference.given
         else "no reference",
         "samples from the policy during training" if c.sampling.samples else "no sampling during training",
@@ -63,9 +66,7 @@ def needs(c: Composition, arrow: OffPolicy) -> list[str]:
     if arrow.prompt_edges:
         found.append("log-probabilities of the prompt's tokens too")
     if c.sft.stages:
-        found.append(
-            "a stage of supervised fine-tuning before, where the model is untrained or demonstrations are given"
-        )
+        found.append("a stage of supervised fine-tuning before (untrained model, or demonstrations given)")
     return found
 
 
@@ -105,10 +106,8 @@ def _about_the_link(c: Composition) -> list[str]:
             "The link acts on tokens: an expected sum of per-state divergences, not that of whole responses."
         ]
     if not c.objective.difference:
-        return [
-            "The objective does not depend on reward differences alone: its optimum is not that of a divergence."
-        ]
+        return ["The objective reads more than reward differences: its optimum is not that of a divergence."]
     return [
-        f"The implicit reward is that of max E[r] - beta D ({c.option('divergence')}) up to a constant of the prompt, "
-        "which cancels in reward differences."
+        f"The implicit reward is that of max E[r] - beta D (divergence={c.option('divergence')}) up to a "
+        "constant of the prompt, which cancels in reward differences."
     ]

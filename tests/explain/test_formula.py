@@ -1,0 +1,170 @@
+"""The printed objective evaluates to the trained loss, for every preset and every override that changes it."""
+
+import numpy as np
+import pytest
+import torch
+from tests.explain.interpreter import evaluate
+
+from xpo.arrow import OffPolicy
+from xpo.compose import build, compose_config, presets
+from xpo.contracts import Batch, Packed, StepTotals
+from xpo.explain.formula import formula
+
+SIZES = {"single": [1, 1, 1], "pair": [2, 2, 2], "list": [2, 4, 3]}
+T, P = 5, 4
+
+
+def arrow_of(*overrides):
+    composition = build(compose_config(["data=jsonl", "data.path=unread.jsonl", *overrides]))
+    return composition, OffPolicy.of(composition, composition.reference.given)
+
+
+def random_rows(responses, seed):
+    """Rows of random numbers as the interpreter reads them; the policy's are log-probabilities."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for number, k in enumerate(responses):
+        length = random.integers(1, T + 1, k)
+        prefer = np.triu(random.random((k, k)), 1)
+        prompt = -random.random(P if number else P - 1)
+        win = random.uniform(0.1, 0.9, (k, k))
+        rows.append(
+            {
+                "K": k,
+                "responses": float(k),
+                "t": np.arange(1, T + 1),
+                "mask": np.arange(T) < length[:, None],
+                "length": length.astype(float),
+                "shortest": length.min(),
+                "logp": -random.random((k, T)) - 0.05,
+                "ref_logp": -random.random((k, T)) - 0.05,
+                "prefer": prefer / max(prefer.sum(), 1e-9),
+                "good": random.random(k),
+                "bad": random.random(k),
+                "demo": random.dirichlet(np.ones(k)),
+                "score": random.normal(size=k),
+                "win": win / (win + win.T),
+                "weight": random.uniform(0.5, 2.0),
+                "prompt_logp": prompt,
+                "prompt_length": float(len(prompt)),
+            }
+        )
+    return rows
+
+
+def padded(rows, name, fill=0.0):
+    """[B, K, ...] from rows of unequal K; what is absent holds ``fill``."""
+    most = max(row["K"] for row in rows)
+    shape = (len(rows), most, *([most] if name in ("prefer", "win") else rows[0][name].shape[1:]))
+    out = np.full(shape, fill, dtype=rows[0][name].dtype)
+    for b, row in enumerate(rows):
+        out[(b, *(slice(0, size) for size in row[name].shape))] = row[name]
+    return torch.from_numpy(out)
+
+
+def batch_of(rows):
+    weight = torch.tensor([row["weight"] for row in rows], dtype=torch.float64)
+    demonstrated = sum(row["weight"] * (row["demo"] * row["length"]).sum() for row in rows)
+    prompts = sum(row["weight"] * row["prompt_length"] for row in rows)
+    totals = StepTotals(sum(row["weight"] for row in rows), demonstrated, 1, prompts)
+    edges = torch.tensor([[0 if p < row["prompt_length"] else -1 for p in range(P)] for row in rows])
+    none = torch.zeros(0, dtype=torch.long)
+    packed = Packed(none, none, none, none, none, none, none, prompt_edge_BP=edges)
+    batch = Batch(
+        packed,
+        padded(rows, "mask", False),
+        weight,
+        torch.arange(len(rows)),
+        totals,
+        prefer_BKK=padded(rows, "prefer"),
+        good_BK=padded(rows, "good"),
+        bad_BK=padded(rows, "bad"),
+        demo_BK=padded(rows, "demo"),
+        score_BK=padded(rows, "score"),
+        win_BKK=padded(rows, "win", 0.5),
+    )
+    return batch, totals
+
+
+def trained_and_written(overrides, seed=0):
+    """The loss that the arrow computes, the number that the text says, and the text."""
+    composition, arrow = arrow_of(*overrides)
+    rows = random_rows(SIZES[composition.option("arity")], seed)
+    if arrow.relabels:  # a win probability per compared pair: the arrow's own symmetric table
+        for row in rows:
+            row["win"] = 1 / (1 + np.exp(row["score"][None] - row["score"][:, None]))
+    batch, totals = batch_of(rows)
+    logp, ref_logp = padded(rows, "logp", -9.0), padded(rows, "ref_logp", -8.0)
+    if not arrow.given_reference:
+        ref_logp = torch.zeros_like(ref_logp)
+    prompt_logp = torch.stack(
+        [torch.tensor([*row["prompt_logp"], *[-7.0] * (P - len(row["prompt_logp"]))]) for row in rows]
+    )
+    statistics = torch.tensor([0.6, 4.0], dtype=torch.float64)
+    share = arrow(batch, logp, ref_logp, prompt_logp.double(), statistics).share
+    text = formula(arrow).text
+    given = {"rows": totals.rows, "tokens": totals.tokens, "prompt_tokens": totals.prompt_tokens}
+    return float(share), evaluate(text, [{**row, "z0": 0.15} for row in rows], given), text
+
+
+@pytest.mark.parametrize("algo", presets())
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_text_evaluates_to_the_trained_loss(algo, seed):
+    trained, written, _ = trained_and_written([f"algo={algo}"], seed)
+    assert written == pytest.approx(trained, abs=1e-6, rel=1e-6)
+
+
+OVERRIDES = [
+    *(f"divergence={name}" for name in ("forward_kl", "js", "alpha", "hellinger", "jeffreys", "chi2_kl")),
+    "reference=none",
+    "length=mean",
+    "length=penalty",
+    "length=shared_length",
+    "margin=constant",
+    "polarity=negative",
+    "reward=explicit",
+    "reward.beta=0.7",
+    "objective=hinge",
+    "objective=squared reward.beta=1",
+    "objective=logistic objective.smoothing=0.1",
+    "arity=list",
+    "sft=merged",
+    "sft=merged sft.normalise=sequence",
+    "sft=merged sft.normalise=none sft.list_power=2 arity=list",
+    "sft=merged sft.over=prompt_and_response sft.normalise=sequence sft.preference_weight=0.3",
+    "reward_level=token divergence=js",
+    "reward=explicit reward_form=pairwise",
+    "reward=explicit reward.scale=2.5",
+]
+
+
+@pytest.mark.parametrize("overrides", OVERRIDES)
+def test_an_override_changes_text_and_loss_together(overrides):
+    changed, written, text = trained_and_written(["algo=dpo", *overrides.split()])
+    plain, _, plain_text = trained_and_written(["algo=dpo"])
+    assert written == pytest.approx(changed, abs=1e-6, rel=1e-6)
+    if overrides != "arity=list":  # other rows, the same formula
+        assert changed != pytest.approx(plain, abs=1e-6)
+        assert text != plain_text
+
+
+def test_latex_braces_balance_in_every_preset():
+    for algo in presets():
+        latex = formula(arrow_of(f"algo={algo}")[1]).latex
+        assert latex.count("{") == latex.count("}")
+        assert latex.count(r"\left") == latex.count(r"\right")
+        assert latex.startswith(r"\mathcal{L} = ")
+
+
+def test_a_hand_computed_pair():
+    """One pair, one token each, log-ratios 0.5 and -0.2, beta 0.1: -log sigmoid(0.07)."""
+    _, arrow = arrow_of("algo=dpo")
+    row = {
+        "K": 2,
+        "mask": np.ones((2, 1), bool),
+        "logp": np.array([[-1.0], [-1.2]]),
+        "ref_logp": np.array([[-1.5], [-1.0]]),
+        "prefer": np.array([[0.0, 1.0], [0.0, 0.0]]),
+        "weight": 1.0,
+    }
+    assert evaluate(formula(arrow).text, [row], {"rows": 1.0}) == pytest.approx(0.6587595556, abs=1e-9)
