@@ -1,0 +1,186 @@
+"""Data from files, folders and the hub, in the columns that other tools write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+from xpo.compose.errors import did_you_mean
+from xpo.data.columns import FORMATS, detect, names
+from xpo.data.counts import Counts
+from xpo.data.errors import BadRow, DataError
+from xpo.data.files import read_rows
+from xpo.data.lines import Raw
+from xpo.data.parse import parse
+from xpo.data.record import Record, Splits
+from xpo.data.splits import held_out, mark_shared, shuffled
+from xpo.data.truncate import Limits
+from xpo.registry import register
+
+HELD_OUT = 0.1  # of the prompts, where nothing says which rows are for testing
+
+
+@register("data", "jsonl")
+@dataclass(frozen=True)
+class Jsonl:
+    """Rows of JSON lines, JSON, Parquet or Arrow files, of folders, or of ``owner/name`` on the hub.
+
+    The reader follows from the path, the format from the columns of the first row (TRL's names, or
+    ``completions`` with ``scores`` or ``ranks``), unless ``format`` says it. Held out is ``test_path``,
+    ``test_split``, or ``test_fraction`` of the prompts (0.1 if none of the three is given). Lengths are in
+    tokens; ``max_length`` null is the model's window. Raises ``DataError`` naming file, line and column.
+    """
+
+    provides: ClassVar[frozenset[str]] = frozenset({"labels"})  # what an annotator may need
+
+    path: str
+    test_path: str | None = None
+    test_fraction: float | None = None
+    demonstrations: str | None = None
+    split: str | None = None
+    test_split: str | None = None
+    subset: str | None = None
+    format: Literal["auto", "preference", "list", "unpaired", "scored", "demonstration"] = "auto"
+    columns: dict[str, str] = field(default_factory=dict)
+    limit: int | None = None
+    shuffle_seed: int | None = None
+    split_seed: int = 0
+    on_bad_row: Literal["error", "skip"] = "error"
+    max_length: int | None = None
+    max_prompt_length: int | None = None
+    max_response_length: int | None = None
+    min_prompt: int = 16
+    min_response: int = 16
+    on_long_row: Literal["truncate", "drop"] = "truncate"
+
+    def __post_init__(self) -> None:
+        if not self.path:
+            raise ValueError(
+                "path must name a file, a folder or a data set of the hub (data.path=pairs.jsonl.gz)"
+            )
+        given = [
+            name for name in ("test_path", "test_split", "test_fraction") if self.__dict__[name] is not None
+        ]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} all say what is held out: give one of them")
+        if self.test_fraction is not None and not 0.0 <= self.test_fraction < 1.0:
+            raise ValueError(f"test_fraction must be at least 0 and below 1, got {self.test_fraction}")
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"limit must be at least 1 row, got {self.limit}")
+        self.limits(None)
+
+    def limits(self, window: int | None) -> Limits:
+        """What fits into ``window`` positions, as far as these options allow it."""
+        if window is not None and self.max_length is not None and self.max_length > window:
+            raise DataError(
+                f"data.max_length={self.max_length} is more than the model's window of {window} positions"
+            )
+        return Limits(
+            max_length=self.max_length if self.max_length is not None else window,
+            max_prompt_length=self.max_prompt_length,
+            max_response_length=self.max_response_length,
+            min_prompt=self.min_prompt,
+            min_response=self.min_response,
+            on_long_row=self.on_long_row,
+        )
+
+    def open(self, parts: Any) -> Any:
+        """The run's source of rows; ``parts`` is its composition."""
+        from xpo.data.source import FileSource
+
+        return FileSource(self, parts)
+
+    def read(self) -> Splits:
+        """All records, and the tally of what was skipped; nothing is tokenised."""
+        counts = {"train": Counts(), "test": Counts()}
+        train = self._records(self.path, self.split, counts["train"])
+        train = self._limited(train, counts["train"])
+        test = self._test(counts)
+        if test is None:
+            share = HELD_OUT if self.test_fraction is None else self.test_fraction
+            train, test = held_out(train, share, self.split_seed)
+            counts["test"].read = len(test)
+            counts["train"].read -= len(test)
+        else:
+            mark_shared(train, test, counts["test"])
+        demonstrations: list[Record] = []
+        if self.demonstrations is not None:
+            counts["demonstrations"] = Counts()
+            demonstrations = self._demonstrations(self.demonstrations, counts["demonstrations"])
+        return Splits(train, test, demonstrations, counts, given=self.demonstrations is not None)
+
+    def _limited(self, records: list[Record], counts: Counts) -> list[Record]:
+        kept = shuffled(records, self.shuffle_seed)[: self.limit]
+        if len(kept) < len(records):
+            counts.drop("beyond data.limit", len(records) - len(kept))
+        return kept
+
+    def _test(self, counts: dict[str, Counts]) -> list[Record] | None:
+        if self.test_path is None and self.test_split is None:
+            return None
+        split = self.test_split if self.test_path is None else None
+        return self._records(self.test_path or self.path, split, counts["test"])
+
+    def _demonstrations(self, path: str, counts: Counts) -> list[Record]:
+        handler = self._handler(counts)
+        rows = read_rows(path, handler)
+        return _parsed(rows, "auto", {}, path, counts, handler)
+
+    def _records(self, path: str, split: str | None, counts: Counts) -> list[Record]:
+        handler = self._handler(counts)
+        rows = read_rows(path, handler, split=split, subset=self.subset)
+        return _parsed(rows, self.format, self.columns, path, counts, handler)
+
+    def _handler(self, counts: Counts) -> Callable[[BadRow], None]:
+        return partial(_count, counts) if self.on_bad_row == "skip" else _stop
+
+
+def _stop(error: BadRow) -> None:
+    raise error
+
+
+def _count(counts: Counts, error: BadRow) -> None:
+    counts.drop(f"bad row: {error.kind}")
+
+
+def _parsed(
+    rows: list[Raw],
+    form: str,
+    columns: dict[str, str],
+    path: str,
+    counts: Counts,
+    on_bad: Callable[[BadRow], None],
+) -> list[Record]:
+    counts.read = len(rows) + counts.dropped.total()
+    found = list(dict.fromkeys(column for _, row in rows for column in row))
+    known = names(found, columns, path)
+    if form == "auto":
+        form = detect([[o for o, t in known.items() if t in row] for _, row in rows], found, path)
+    read = {ours: known[ours] for ours in (*FORMATS[form].required, *FORMATS[form].optional) if ours in known}
+    _note_columns(read, found, counts)
+    records = []
+    for where, row in rows:
+        try:
+            records.append(_record(form, read, row, where))
+        except BadRow as error:
+            on_bad(error)
+    return records
+
+
+def _record(form: str, read: dict[str, str], row: dict[str, Any], where: str) -> Record:
+    values = {ours: row[theirs] for ours, theirs in read.items() if theirs in row}
+    for column in FORMATS[form].required:
+        if column not in values:
+            there = ", ".join(row) or "none"
+            problem = f"column {column!r} is missing (found: {there}).{did_you_mean(column, row)}"
+            raise BadRow(where, "missing column", problem, FORMATS[form].example)
+    return parse(form, values, where)
+
+
+def _note_columns(read: dict[str, str], found: list[str], counts: Counts) -> None:
+    counts.unread = tuple(column for column in found if column not in read.values())
+    for ours, theirs in read.items():
+        if ours != theirs:
+            counts.note(f"column {theirs!r} read as {ours!r}")
