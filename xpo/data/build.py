@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import copy
+import hashlib
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from xpo.contracts import Row
 from xpo.data.counts import Counts
-from xpo.data.record import Annotator, Arity, Feedback, Splits
+from xpo.data.errors import DataError
+from xpo.data.record import Annotator, Arity, Feedback, Record, Splits, Text
+from xpo.data.shape import ordered
+from xpo.data.tokenize import Progress, tokenize
+from xpo.data.truncate import Limits
+from xpo.data.words import blank
+from xpo.feedback.demonstration import Demonstration
 
-Progress = Callable[[int, int], None]
-"""Called with (rows done, rows in all)."""
+_FIELD = {
+    "comparisons": "prefer",
+    "labels": "good",
+    "scores": "scores",
+    "wins": "wins",
+    "demonstrations": "demo",
+}
+"""Where a row carries each of contracts.FEEDBACK."""
 
 
 class Data(Protocol):
     """A data option that reads text (or messages) from somewhere."""
 
     def read(self) -> Splits: ...
+    def limits(self, window: int | None) -> Limits: ...
 
 
 @dataclass(frozen=True)
@@ -39,12 +55,19 @@ class Prepared:
     demonstrations: list[Row]
     counts: dict[str, Counts]
     fingerprint: str
+    limits: Limits
     demonstrations_given: bool
 
 
 def texts(splits: Splits) -> Iterator[str]:
-    """All training text, prompts once and responses, to train a tokenizer on."""
-    raise NotImplementedError
+    """All training text, each prompt once and each response, to train a tokenizer on."""
+    seen: set[Text] = set()
+    for record in (*splits.train, *splits.demonstrations):
+        if record.prompt not in seen:
+            seen.add(record.prompt)
+            yield from _strings(record.prompt)
+        for response in record.responses:
+            yield from _strings(response)
 
 
 def prepare(
@@ -59,7 +82,95 @@ def prepare(
     """Read, label, shape and tokenise.
 
     ``splits``: what ``pipeline.data.read()`` gave, if it was called already. ``window``: the model's
-    number of positions. ``needs``: what the objective declares; a row set without it is refused.
-    Raises ``DataError`` where nothing is left to train on, with the reasons.
+    number of positions. ``needs``: what the objective declares; rows without it are refused.
+    ``progress`` hears of each split's texts in turn. Raises ``DataError`` where nothing is left to train
+    on, with the reasons, and where the data lack what is needed.
     """
-    raise NotImplementedError
+    splits = pipeline.data.read() if splits is None else splits
+    try:
+        limits = pipeline.data.limits(window)
+    except DataError:
+        raise
+    except ValueError as error:
+        raise DataError(f"data: {error} (the model's window is {window})") from None
+    counts = {name: copy.deepcopy(tally) for name, tally in splits.counts.items()}
+    stage = _Stage(pipeline, tokenizer, limits, progress)
+    train = stage.rows(splits.train, counts.setdefault("train", Counts()))
+    test = stage.rows(splits.test, counts.setdefault("test", Counts()))
+    source, tally = splits.demonstrations, counts.get("demonstrations", Counts())
+    if not splits.given:
+        source, tally = splits.train, Counts()
+    demonstrations = stage.demonstrations(source, tally)
+    _check("train", train, counts["train"], needs)
+    if splits.given:
+        _check("demonstrations", demonstrations, tally, frozenset())
+    if splits.test:
+        _check("test", test, counts["test"], needs)
+    return Prepared(train, test, demonstrations, counts, fingerprint(train), limits, splits.given)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Records to rows, the same way for every split."""
+
+    pipeline: Pipeline
+    tokenizer: Any
+    limits: Limits
+    progress: Progress | None
+
+    def rows(self, records: Sequence[Record], counts: Counts) -> list[Row]:
+        labelled = self.pipeline.annotator(_spoken(records, counts))
+        examples = self.pipeline.arity(self.pipeline.feedback(labelled, counts), counts)
+        return self._tokenized(examples, counts)
+
+    def demonstrations(self, records: Sequence[Record], counts: Counts) -> list[Row]:
+        return self._tokenized(Demonstration()(_spoken(records, counts), counts), counts)
+
+    def _tokenized(self, examples: Any, counts: Counts) -> list[Row]:
+        rows = tokenize(examples, self.tokenizer, self.limits, counts, self.progress)
+        counts.kept = len(rows)
+        return rows
+
+
+def _spoken(records: Sequence[Record], counts: Counts) -> list[Record]:
+    """Records without responses of white space; a comparison that loses a side is dropped."""
+    kept = []
+    for record in records:
+        order = [k for k, response in enumerate(record.responses) if not blank(response)]
+        if len(order) == len(record.responses):
+            kept.append(record)
+        elif len(order) < min(2, len(record.responses)):
+            counts.drop("empty response")
+        else:
+            counts.note("empty response left out of its list", len(record.responses) - len(order))
+            kept.append(ordered(record, order))
+    return kept
+
+
+def _check(split: str, rows: Sequence[Row], counts: Counts, needs: frozenset[str]) -> None:
+    if not rows:
+        raise DataError(f"no row of {split} is left: {counts.read} read, dropped {counts.reasons()}")
+    for need in sorted(needs):
+        lacking = next((row for row in rows if getattr(row, _FIELD[need]) is None), None)
+        if lacking is not None:
+            raise DataError(
+                f"{lacking.source}: the objective needs {need}, and this row of {split} carries none"
+            )
+
+
+def fingerprint(rows: Sequence[Row]) -> str:
+    """A hash of tokens, masses and order: equal for equal training rows, whatever file they came from."""
+    digest = hashlib.sha256()
+    for row in rows:
+        for ids in (row.prompt, *row.responses):
+            digest.update(array("q", [len(ids), *ids]).tobytes())
+        masses = [getattr(row, name) for name in _FIELD.values()]
+        digest.update(repr((masses, row.bad, row.weight)).encode())
+    return digest.hexdigest()
+
+
+def _strings(text: Text) -> Iterator[str]:
+    if isinstance(text, str):
+        yield text
+    else:
+        yield from (message.content for message in text)

@@ -18,10 +18,12 @@ class Counts:
     unread: tuple[str, ...] = ()  # columns that nothing reads
 
     def drop(self, reason: str, number: int = 1) -> None:
-        self.dropped[reason] += number
+        if number:
+            self.dropped[reason] += number
 
     def note(self, what: str, number: int = 1) -> None:
-        self.noted[what] += number
+        if number:
+            self.noted[what] += number
 
     def reasons(self) -> str:
         """``"3 tie, 1 empty response"``, for error messages."""

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from xpo.contracts import Batch, Row
+from xpo.contracts import Batch, Row, StepTotals
 from xpo.data.collate import Collator
-from xpo.data.plan import Sizes
+from xpo.data.plan import Group, Plan, Sizes, cost
+from xpo.data.probes import mismatched, partners
+from xpo.data.truncate import Limits
 
 StatisticRows = Literal["none", "step", "mismatched"]
+
+
+@dataclass(frozen=True)
+class Probes:
+    """Which rows a whole-step statistic is taken over, and how mismatched ones are cut to the window."""
+
+    rows: StatisticRows = "none"
+    limits: Limits = Limits()
+    bos_id: int | None = None
 
 
 class StepLoader:
     """The training rows as micro-batches; ``micro_batches`` of them make one optimizer step.
 
-    Give ``accumulate_grad_batches=loader.micro_batches`` to Lightning.
+    Give ``accumulate_grad_batches=loader.micro_batches`` to Lightning. Every batch carries the totals of
+    its step over all ranks. The first of each step carries ``probes``, one batch for each micro-batch of
+    this rank: ``step`` the step's own rows (with their cached reference), ``mismatched`` their prompts
+    with other rows' responses (index -1, no cached reference, weights those of the prompts).
+    ``state_dict`` is the place in the epoch: what comes after it is the same in a new process.
     """
 
     def __init__(
@@ -26,23 +42,148 @@ class StepLoader:
         *,
         rank: int = 0,
         world_size: int = 1,
-        statistic_rows: StatisticRows = "none",
-        max_length: int | None = None,
-    ) -> None: ...
+        probes: Probes | None = None,
+    ) -> None:
+        self.rows = rows
+        self.collator = collator
+        self.rank = rank
+        self.probes = probes or Probes()
+        self.plan = Plan(tuple(cost(row) for row in rows), sizes, world_size)
+        self._filler = min(range(len(rows)), key=lambda i: (self.plan.costs[i], i))
+        self._epoch = 0
+        self._start = 0  # where the next iteration starts: not at 0 only after a resume
+        self._position = 0  # micro-batches of this epoch that are handed out
 
-    def __len__(self) -> int: ...  # micro-batches of one epoch and rank
-    def __iter__(self) -> Iterator[Batch]: ...
-    def set_epoch(self, epoch: int) -> None: ...
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    @property
+    def micro_batches(self) -> int:
+        """Micro-batches per optimizer step and rank."""
+        return self.plan.micro_batches
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps per epoch."""
+        return self.plan.steps
+
+    @property
+    def sampler(self) -> StepLoader:
+        """Where Lightning looks for ``set_epoch``."""
+        return self
+
+    def __len__(self) -> int:
+        return self.plan.steps * self.plan.micro_batches
+
+    def set_epoch(self, epoch: int) -> None:
+        """Another epoch starts at its beginning; the one that is under way goes on."""
+        if epoch != self._epoch:
+            self._epoch, self._start, self._position = epoch, 0, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epoch": self._epoch, "position": self._position, "rows": len(self.rows)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if state["rows"] != len(self.rows):
+            raise ValueError(
+                f"the checkpoint was made on {state['rows']} rows, the data now have {len(self.rows)}"
+            )
+        self._epoch, self._start = state["epoch"], state["position"]
+        self._position = self._start
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The whole epoch; the first time after ``load_state_dict`` what is left of it."""
+        start, self._start = self._start, 0
+        return self._walk(start)
+
+    def _walk(self, start: int) -> Iterator[Batch]:
+        self._position = start
+        number, offset = divmod(start, self.micro_batches)
+        for step in self.plan.epoch(self._epoch)[number:]:
+            for batch in self._step(step, offset):
+                self._position += 1
+                yield batch
+            offset = 0
+
+    def _step(self, step: Sequence[int], offset: int) -> Iterator[Batch]:
+        drawn = _Step(
+            step,
+            self.plan.groups(step, self.rank),
+            totals_of([self.rows[i] for i in step], self.micro_batches),
+        )
+        for place in range(offset, len(drawn.groups)):
+            batch = self._batch(drawn.groups[place], drawn.totals)
+            yield replace(batch, probes=_PROBES[self.probes.rows](self, drawn)) if place == 0 else batch
+
+    def _batch(self, group: Group, totals: StepTotals) -> Batch:
+        if not group:
+            return self.collator([self.rows[self._filler]], [-1], totals)
+        return self.collator([self.rows[i] for i in group], group, totals)
+
+
+@dataclass(frozen=True)
+class _Step:
+    rows: Sequence[int]
+    groups: Sequence[Group]
+    totals: StepTotals
+
+
+def _no_probes(loader: StepLoader, step: _Step) -> None:
+    return None
+
+
+def _own(loader: StepLoader, step: _Step) -> tuple[Batch, ...]:
+    return tuple(loader._batch(group, step.totals) for group in step.groups)
+
+
+def _mismatched(loader: StepLoader, step: _Step) -> tuple[Batch, ...]:
+    partner = partners(loader.rows, step.rows)
+    collator = replace(loader.collator, ref=None)
+    probes = []
+    for group in step.groups:
+        rows = [
+            mismatched(loader.rows[i], loader.rows[partner[i]], loader.probes.limits, loader.probes.bos_id)
+            for i in group
+        ]
+        filler = replace(loader.rows[loader._filler], weight=0.0)
+        probes.append(collator(rows or [filler], [-1] * max(1, len(group)), step.totals))
+    return tuple(probes)
+
+
+_PROBES = {"none": _no_probes, "step": _own, "mismatched": _mismatched}
+
+
+def totals_of(rows: Sequence[Row], micro_batches: int) -> StepTotals:
+    """The denominators of a step: weights, and weighted tokens of what is imitated."""
+    tokens = 0.0
+    for row in rows:
+        shares = row.demo or (0.0,) * len(row.responses)
+        tokens += row.weight * sum(
+            share * len(response) for share, response in zip(shares, row.responses, strict=True)
+        )
+    return StepTotals(sum(row.weight for row in rows), tokens, micro_batches)
 
 
 class EvalLoader:
-    """Each row once, in buckets of length, nothing shuffled; totals are those of the whole set."""
+    """Each row once, in buckets of length, nothing shuffled; totals are those of the whole set.
+
+    Every rank has the same number of micro-batches (filler where rows run out).
+    """
 
     def __init__(
         self, rows: Sequence[Row], sizes: Sizes, collator: Collator, *, rank: int = 0, world_size: int = 1
-    ) -> None: ...
+    ) -> None:
+        self.rows = rows
+        self.collator = collator
+        costs = tuple(cost(row) for row in rows)
+        plan = Plan(costs, replace(sizes, batch_size=len(rows), drop_last=False), world_size)
+        self._groups = plan.groups(range(len(rows)), rank)
+        self._filler = min(range(len(rows)), key=lambda i: (costs[i], i))
+        self._totals = totals_of(rows, plan.micro_batches)
 
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[Batch]: ...
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for group in self._groups:
+            index = group or (-1,)
+            yield self.collator(
+                [self.rows[i if i >= 0 else self._filler] for i in index], index, self._totals
+            )

@@ -1,0 +1,35 @@
+"""All responses of a prompt in one row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from xpo.data.counts import Counts
+from xpo.data.record import Example
+from xpo.registry import register
+
+
+@register("arity", "list")
+@dataclass(frozen=True)
+class List:
+    """K >= 2: the whole list, best first; a pair is the list of two.
+
+    A list in which everything ties is dropped, one with some ties keeps its other comparisons.
+    """
+
+    sizes: ClassVar[tuple[int, int | None]] = (2, None)
+    keeps: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores", "wins", "demonstrations"})
+    needs_any: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores"})
+
+    def __call__(self, examples: Sequence[Example], counts: Counts) -> list[Example]:
+        rows = []
+        for item in examples:
+            if len(item.responses) < 2:
+                counts.drop("fewer than two responses")
+            elif item.prefer is not None and not sum(map(sum, item.prefer)):
+                counts.drop("tie")
+            else:
+                rows.append(item)
+        return rows

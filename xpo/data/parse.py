@@ -1,0 +1,163 @@
+"""Raw rows to records, one parser per format."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from xpo.data.columns import FORMATS
+from xpo.data.errors import BadRow
+from xpo.data.record import Record, Text
+from xpo.data.words import Malformed, joined, text_of
+
+Values = Mapping[str, Any]
+"""Our column name -> value; a column that the row lacks is not in it."""
+
+
+def parse(form: str, values: Values, where: str) -> Record:
+    """One record. Raises ``BadRow`` with the place, what is wrong and a valid row of this format."""
+    kind = FORMATS[form]
+    try:
+        for column in kind.required:
+            _required(values, column)
+        return _PARSERS[form](values, where)
+    except Malformed as error:
+        raise BadRow(where, error.kind, str(error), kind.example) from None
+
+
+def _required(values: Values, column: str) -> Any:
+    if values.get(column) is None:
+        raise Malformed("missing value", f"column {column!r} is null or missing")
+    return values[column]
+
+
+def _preference(values: Values, where: str) -> Record:
+    prompt, responses = joined(_prompt(values), (_response(values, "chosen"), _response(values, "rejected")))
+    scores = None
+    if values.get("score_chosen") is not None and values.get("score_rejected") is not None:
+        scores = (
+            _number(values["score_chosen"], "score_chosen"),
+            _number(values["score_rejected"], "score_rejected"),
+        )
+    return Record(prompt, responses, ranks=(0, 1), scores=scores, where=where)
+
+
+def _list(values: Values, where: str) -> Record:
+    items = values["completions"]
+    if not isinstance(items, list | tuple) or not items:
+        raise Malformed(
+            "wrong type", f"column 'completions' must be a list with at least one response, got {items!r:.60}"
+        )
+    texts = tuple(_checked(item, f"completions[{i}]") for i, item in enumerate(items))
+    prompt, responses = joined(_prompt(values), texts)
+    scores = _numbers(values, "scores", len(items))
+    ranks = _ranks(values, len(items))
+    wins = _wins(values, len(items))
+    if scores is None and ranks is None:
+        raise Malformed("missing column", "a list of responses needs a column 'scores' or 'ranks'")
+    return Record(prompt, responses, ranks=ranks, scores=scores, wins=wins, where=where)
+
+
+def _unpaired(values: Values, where: str) -> Record:
+    prompt, responses = joined(_prompt(values), (_response(values, "completion"),))
+    return Record(prompt, responses, labels=(_label(values["label"]),), where=where)
+
+
+def _scored(values: Values, where: str) -> Record:
+    prompt, responses = joined(_prompt(values), (_response(values, "completion"),))
+    return Record(prompt, responses, scores=(_number(values["score"], "score"),), where=where)
+
+
+def _demonstration(values: Values, where: str) -> Record:
+    if values.get("messages") is not None:
+        prompt, responses = joined(None, (text_of(values["messages"], "messages"),))
+        _checked(responses[0], "messages")
+    elif values.get("completion") is not None:
+        prompt, responses = joined(_prompt(values) or "", (_response(values, "completion"),))
+    elif values.get("text") is not None:
+        prompt, responses = joined("", (_response(values, "text"),))
+    else:
+        raise Malformed(
+            "missing column",
+            f"a demonstration needs 'completion', 'messages' or 'text' (found: {', '.join(values)})",
+        )
+    return Record(prompt, responses, where=where)
+
+
+_PARSERS: dict[str, Callable[[Values, str], Record]] = {
+    "preference": _preference,
+    "list": _list,
+    "unpaired": _unpaired,
+    "scored": _scored,
+    "demonstration": _demonstration,
+}
+
+
+def _prompt(values: Values) -> Text | None:
+    prompt = values.get("prompt")
+    return None if prompt is None else text_of(prompt, "prompt")
+
+
+def _response(values: Values, column: str) -> Text:
+    return _checked(_required(values, column), column)
+
+
+def _checked(value: Any, column: str) -> Text:
+    text = text_of(value, column)
+    if not text or (not isinstance(text, str) and not text[-1].content):
+        raise Malformed("empty response", f"column {column!r} is an empty response")
+    return text
+
+
+def _number(value: Any, column: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Malformed("wrong type", f"column {column!r} must be a number, got {value!r:.60}")
+    if not math.isfinite(value):
+        raise Malformed("non-finite number", f"column {column!r} must be finite, got {value}")
+    return float(value)
+
+
+def _numbers(values: Values, column: str, size: int) -> tuple[float, ...] | None:
+    items = values.get(column)
+    if items is None:
+        return None
+    if not isinstance(items, list | tuple):
+        raise Malformed("wrong type", f"column {column!r} must be a list of numbers, got {items!r:.60}")
+    if len(items) != size:
+        raise Malformed(
+            "unequal lengths",
+            f"column {column!r} has {len(items)} entries and 'completions' has {size}; one for each",
+        )
+    return tuple(_number(item, f"{column}[{i}]") for i, item in enumerate(items))
+
+
+def _ranks(values: Values, size: int) -> tuple[int, ...] | None:
+    """Any numbers, the lowest is best; equal ones tie."""
+    given = _numbers(values, "ranks", size)
+    if given is None:
+        return None
+    levels = sorted(set(given))
+    return tuple(levels.index(rank) for rank in given)
+
+
+def _wins(values: Values, size: int) -> tuple[tuple[float, ...], ...] | None:
+    rows = values.get("wins")
+    if rows is None:
+        return None
+    if not isinstance(rows, list | tuple) or len(rows) != size:
+        raise Malformed(
+            "unequal lengths", f"column 'wins' must be a {size} x {size} matrix, one row per completion"
+        )
+    matrix = tuple(_numbers({"wins": row}, "wins", size) or () for row in rows)
+    if any(not 0.0 <= share <= 1.0 for row in matrix for share in row):
+        raise Malformed("out of range", "column 'wins' holds probabilities: numbers from 0 to 1")
+    return matrix
+
+
+def _label(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if value in (0, 1):
+        return bool(value)
+    raise Malformed("wrong type", f"column 'label' must be true or false (or 1 or 0), got {value!r:.60}")

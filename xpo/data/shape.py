@@ -1,0 +1,96 @@
+"""Masses of labelled records, and examples cut down to some of their responses."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from xpo.data.record import Example, Record
+
+Matrix = tuple[tuple[float, ...], ...]
+
+
+def ordered(record: Record, order: Sequence[int]) -> Record:
+    """The record with its responses in another order (or only some of them)."""
+    return dataclasses.replace(
+        record,
+        responses=tuple(record.responses[i] for i in order),
+        ranks=_some(record.ranks, order),
+        scores=_some(record.scores, order),
+        labels=_some(record.labels, order),
+        wins=_some_square(record.wins, order),
+    )
+
+
+def best_first(merit: Sequence[float]) -> list[int]:
+    """Indices by falling merit; ties stay in the order of the data."""
+    return sorted(range(len(merit)), key=lambda i: -merit[i])
+
+
+def compared(merit: Sequence[float]) -> Matrix:
+    """All ordered pairs with equal mass, ties with none; zeros everywhere if all tie."""
+    above = [[float(a > b) for b in merit] for a in merit]
+    total = sum(map(sum, above)) or 1.0
+    return tuple(tuple(mass / total for mass in row) for row in above)
+
+
+def example(
+    record: Record, prefer: Matrix, good: Sequence[float] | None = None, bad: Sequence[float] | None = None
+) -> Example:
+    """An example whose responses stand best first; the first is the one to imitate."""
+    return Example(
+        prompt=record.prompt,
+        responses=record.responses,
+        prefer=prefer,
+        good=None if good is None else tuple(good),
+        bad=None if bad is None else tuple(bad),
+        demo=_first(len(record.responses)),
+        scores=record.scores,
+        wins=record.wins,
+        where=record.where,
+    )
+
+
+def take(item: Example, order: Sequence[int]) -> Example:
+    """Some responses of an example; the masses that stay are scaled to sum to 1 again.
+
+    Where the target of imitation is not among them, it is the better side of what is compared.
+    """
+    good, bad = _some(item.good, order), _some(item.bad, order)
+    judged = sum(good or ()) + sum(bad or ()) or 1.0
+    return dataclasses.replace(
+        item,
+        responses=tuple(item.responses[i] for i in order),
+        prefer=_scaled(_some_square(item.prefer, order)),
+        good=None if good is None else tuple(mass / judged for mass in good),
+        bad=None if bad is None else tuple(mass / judged for mass in bad),
+        demo=_target(item, order),
+        scores=_some(item.scores, order),
+        wins=_some_square(item.wins, order),
+    )
+
+
+def _target(item: Example, order: Sequence[int]) -> tuple[float, ...] | None:
+    demo = _some(item.demo, order)
+    if demo is None or (not sum(demo) and (item.prefer is None or len(order) == 1)):
+        return demo
+    return tuple(mass / sum(demo) for mass in demo) if sum(demo) else _first(len(order))
+
+
+def _first(size: int) -> tuple[float, ...]:
+    return (1.0, *(0.0,) * (size - 1))
+
+
+def _some(values: tuple | None, order: Sequence[int]) -> tuple | None:
+    return None if values is None else tuple(values[i] for i in order)
+
+
+def _some_square(values: Matrix | None, order: Sequence[int]) -> Matrix | None:
+    return None if values is None else tuple(tuple(values[i][j] for j in order) for i in order)
+
+
+def _scaled(matrix: Matrix | None) -> Matrix | None:
+    if matrix is None:
+        return None
+    total = sum(map(sum, matrix)) or 1.0
+    return tuple(tuple(mass / total for mass in row) for row in matrix)

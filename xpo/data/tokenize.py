@@ -1,0 +1,132 @@
+"""Examples to token rows: the boundary in token space, one BOS, a trained EOS, honest truncation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from xpo.contracts import Row
+from xpo.data.counts import Counts
+from xpo.data.errors import DataError
+from xpo.data.record import Example
+from xpo.data.render import rendered
+from xpo.data.shape import take
+from xpo.data.truncate import Ids, Limits, fit
+
+Progress = Callable[[int, int], None]
+"""Called with (texts done, texts in all)."""
+
+_CHUNK = 1024  # texts per call of the tokenizer: many threads, few calls, and a bar that moves
+
+
+def tokenize(
+    examples: Sequence[Example],
+    tokenizer: Any,
+    limits: Limits,
+    counts: Counts,
+    progress: Progress | None = None,
+) -> list[Row]:
+    """One row per example that survives; the rest are dropped by reason in ``counts``.
+
+    Prompt and prompt + response are tokenised once each; the prompt is what the tokens of all of these
+    share, so that a token that spans the boundary is trained as a part of the response (rows where that
+    happens are noted). Each row has exactly one BOS if the tokenizer has one, and every response that is
+    not cut ends in exactly one EOS. Raises ``DataError`` for a tokenizer without EOS, and for messages
+    without a chat template.
+    """
+    if tokenizer.eos_token_id is None:
+        raise DataError("the tokenizer has no EOS token, so no response can end: give it one")
+    texts = [rendered(item, tokenizer) for item in examples]
+    ids = _encoded(texts, tokenizer, progress)
+    rows = []
+    for item, (prompt, wholes) in zip(examples, texts, strict=True):
+        row = _row(item, ids[prompt], [ids[whole] for whole in wholes], tokenizer, limits, counts)
+        if row is not None:
+            rows.append(row)
+    return rows
+
+
+def _encoded(
+    texts: Sequence[tuple[str, Sequence[str]]], tokenizer: Any, progress: Progress | None
+) -> dict[str, list[int]]:
+    """Every distinct text to its ids, with exactly one BOS in front if there is such a token."""
+    distinct = list(dict.fromkeys(text for prompt, wholes in texts for text in (prompt, *wholes)))
+    bos_id = tokenizer.bos_token_id
+    ids: dict[str, list[int]] = {}
+    for start in range(0, len(distinct), _CHUNK):
+        chunk = distinct[start : start + _CHUNK]
+        encoded = tokenizer(chunk, add_special_tokens=False, return_attention_mask=False, verbose=False)[
+            "input_ids"
+        ]
+        for text, tokens in zip(chunk, encoded, strict=True):
+            ids[text] = _one_bos(tokens, bos_id)
+        if progress is not None:
+            progress(len(ids), len(distinct))
+    return ids
+
+
+def _one_bos(tokens: list[int], bos_id: int | None) -> list[int]:
+    if bos_id is None:
+        return tokens
+    start = next((i for i, token in enumerate(tokens) if token != bos_id), len(tokens))
+    return [bos_id, *tokens[start:]]
+
+
+def _row(
+    item: Example, prompt: Ids, wholes: Sequence[Ids], tokenizer: Any, limits: Limits, counts: Counts
+) -> Row | None:
+    boundary = min(_common(prompt, whole) for whole in wholes)
+    if boundary == 0:
+        counts.drop("empty prompt (the tokenizer has no BOS)")
+        return None
+    if any(len(whole) == boundary for whole in wholes):
+        counts.drop("empty response")
+        return None
+    if boundary < len(prompt):
+        counts.note("a token spans prompt and response")
+    responses = [_closed(whole[boundary:], tokenizer) for whole in wholes]
+    cut_prompt, cut_responses = fit(prompt[:boundary], responses, limits, tokenizer.bos_token_id)
+    shorter = sum(len(new) < len(old) for new, old in zip(cut_responses, responses, strict=True))
+    if limits.on_long_row == "drop" and (shorter or len(cut_prompt) < boundary):
+        counts.drop("too long")
+        return None
+    counts.note("prompt cut", int(len(cut_prompt) < boundary))
+    counts.note("response cut (no EOS trained)", shorter)
+    return _distinct(item, cut_prompt, cut_responses, counts)
+
+
+def _common(prompt: Ids, whole: Ids) -> int:
+    if whole[: len(prompt)] == prompt:
+        return len(prompt)
+    return next((i for i, (a, b) in enumerate(zip(prompt, whole, strict=False)) if a != b), len(whole))
+
+
+def _closed(response: Ids, tokenizer: Any) -> list[int]:
+    """The response with one EOS at its end; white space that a chat template puts behind EOS goes."""
+    eos_id = tokenizer.eos_token_id
+    last = next((i for i in range(len(response) - 1, -1, -1) if response[i] == eos_id), None)
+    if last is None or tokenizer.decode(response[last + 1 :]).strip():
+        return [*response, eos_id]
+    while last > 0 and response[last - 1] == eos_id:
+        last -= 1
+    return list(response[: last + 1])
+
+
+def _distinct(item: Example, prompt: list[int], responses: list[list[int]], counts: Counts) -> Row | None:
+    """The row with each response once: equal ones cannot be told apart, whatever was said about them."""
+    first = {tuple(response): k for k, response in reversed(list(enumerate(responses)))}
+    keep = sorted(first.values())
+    if len(keep) < len(responses):
+        item = take(item, keep)
+        counts.note("responses that equal another of their row", len(responses) - len(keep))
+        if len(keep) < 2 or (item.prefer is not None and not sum(map(sum, item.prefer))):
+            counts.drop("identical responses")
+            return None
+    masses = {
+        field.name: getattr(item, field.name) for field in dataclasses.fields(item) if field.name in _MASSES
+    }
+    return Row(prompt, [responses[k] for k in keep], weight=item.weight, source=item.where, **masses)
+
+
+_MASSES = ("prefer", "good", "bad", "demo", "scores", "wins")

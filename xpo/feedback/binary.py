@@ -1,0 +1,76 @@
+"""Which responses are good and which are bad."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from xpo.data.counts import Counts
+from xpo.data.errors import DataError
+from xpo.data.record import Example, Record
+from xpo.registry import register
+
+
+@register("feedback", "binary")
+@dataclass(frozen=True)
+class Binary:
+    """Good and bad responses, each judged on its own; no comparison is left.
+
+    Labels are taken as they are. A pair gives one good and one bad response. A list is cut by its
+    scores: above ``threshold`` is good, below it bad, at it neither (null: the list's own mean). Ranks
+    alone are cut at their mean. ``threshold`` is in units of the scores. Raises ``DataError`` for records
+    that say nothing about their responses, and for a threshold without scores.
+    """
+
+    threshold: float | None = None
+    gives: ClassVar[frozenset[str]] = frozenset({"labels", "scores", "demonstrations"})
+
+    def __call__(self, records: Sequence[Record], counts: Counts) -> list[Example]:
+        examples = []
+        for record in records:
+            verdict = self._verdict(record)
+            undecided = sum(side == 0 for side in verdict)
+            if undecided:
+                counts.note("response neither good nor bad", undecided)
+            if undecided == len(verdict):
+                counts.drop("no response good or bad")
+            else:
+                examples.append(_example(record, verdict))
+        return examples
+
+    def _verdict(self, record: Record) -> list[int]:
+        """+1 good, -1 bad, 0 neither, for each response."""
+        if record.labels is not None:
+            return [1 if label else -1 for label in record.labels]
+        merit = record.merit
+        if merit is None:
+            raise DataError(
+                f"{record.where}: feedback=binary needs labels, comparisons or scores, and this row has only "
+                "responses. Nearest: feedback=demonstration arity=single"
+            )
+        if self.threshold is None:
+            cut = sum(merit) / len(merit)
+        elif record.scores is None:
+            raise DataError(
+                f"{record.where}: feedback.threshold cuts scores, and this row has none; set it to null"
+            )
+        else:
+            merit, cut = record.scores, self.threshold
+        return [(value > cut) - (value < cut) for value in merit]
+
+
+def _example(record: Record, verdict: Sequence[int]) -> Example:
+    merit = record.merit or (0.0,) * len(verdict)
+    order = sorted(range(len(verdict)), key=lambda i: (-verdict[i], -merit[i]))
+    sides = [verdict[i] for i in order]
+    judged = sum(map(abs, sides))
+    return Example(
+        prompt=record.prompt,
+        responses=tuple(record.responses[i] for i in order),
+        good=tuple((side > 0) / judged for side in sides),
+        bad=tuple((side < 0) / judged for side in sides),
+        demo=tuple((side > 0) / max(1, sides.count(1)) for side in sides),
+        scores=None if record.scores is None else tuple(record.scores[i] for i in order),
+        where=record.where,
+    )

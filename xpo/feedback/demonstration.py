@@ -1,0 +1,36 @@
+"""Responses to imitate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from xpo.data.counts import Counts
+from xpo.data.record import Example, Record
+from xpo.registry import register
+
+
+@register("feedback", "demonstration")
+@dataclass(frozen=True)
+class Demonstration:
+    """One response to imitate per record: the only one, the best, or none if it is labelled bad."""
+
+    gives: ClassVar[frozenset[str]] = frozenset({"demonstrations"})
+
+    def __call__(self, records: Sequence[Record], counts: Counts) -> list[Example]:
+        examples = []
+        for record in records:
+            best = _best(record)
+            if record.labels is not None and not record.labels[best]:
+                counts.drop("bad response, nothing to imitate")
+            else:
+                examples.append(
+                    Example(record.prompt, (record.responses[best],), demo=(1.0,), where=record.where)
+                )
+        return examples
+
+
+def _best(record: Record) -> int:
+    merit = record.merit or record.labels or (0.0,)
+    return max(range(len(merit)), key=lambda i: merit[i])
