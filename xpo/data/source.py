@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from xpo.data.build import Pipeline, Prepared, prepare, texts
+from xpo.data.counts import table
 from xpo.data.record import Splits
 from xpo.run.progress import progress
 from xpo.stages.source import Policy, Rows
@@ -41,9 +42,7 @@ class FileSource:
                 needs=self._needs,
                 progress=_Steps(bar),
             )
-        for name, tally in self._prepared.counts.items():
-            if tally.dropped or tally.notes:
-                print(f"{name}: {tally}")
+        print(table(self._prepared.counts))
 
     def demonstrations(self) -> Rows:
         return Rows(self._ready.demonstrations)

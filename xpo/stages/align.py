@@ -48,7 +48,7 @@ class Alignment:
         return rank(), world_size(self.setting.composition.trainer)
 
     def collator(self, ref: ReferenceCache | None = None) -> Collator:
-        return Collator(self.policy.tokenizer.pad_token_id, prompt_edges=self.arrow.prompt_edges, ref=ref)
+        return Collator(self.policy.tokenizer.pad_token_id, self.arrow.prompt_edges, ref, self.policy.scoring.support)
 
 
 def align(alignment: Alignment) -> dict[str, float]:

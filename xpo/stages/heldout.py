@@ -8,7 +8,7 @@ import torch
 
 from xpo.contracts import Batch
 from xpo.module.off_policy import OffPolicyModule
-from xpo.reference.prepared import evaluating
+from xpo.scoring.parts import evaluating
 from xpo.run.metrics import Accumulator, derived
 from xpo.run.progress import progress
 

@@ -54,7 +54,7 @@ def _train(setting: Setting, source: Source, policy: Policy) -> float:
     c = setting.composition
     rows = source.demonstrations()
     sizes = Sizes(c.sft.batch_size, c.trainer.tokens_per_micro_batch, seed=c.seed)
-    collator = Collator(policy.tokenizer.pad_token_id)
+    collator = Collator(policy.tokenizer.pad_token_id, support=policy.scoring.support)
     ranks = (rank(), world_size(c.trainer))
     loader = training_loader(rows, sizes, collator, ranks=ranks, statistic_rows="none")
     settings = dataclasses.replace(c.trainer, batch_size=c.sft.batch_size, steps=c.sft.steps, epochs=c.sft.epochs)
