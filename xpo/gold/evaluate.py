@@ -86,14 +86,13 @@ def target_metrics(logp_XN: Tensor, ref_logp_XN: Tensor, target: Target) -> dict
 
 
 def distances(
-    logp_XN: Tensor,
-    ref_logp_XN: Tensor,
-    reward_XN: Tensor,
-    beta: float,
-    divergences: Mapping[str, Divergence],
+    logp_XN: Tensor, ref_logp_XN: Tensor, target: Target, divergences: Mapping[str, Divergence]
 ) -> dict[str, float]:
-    """KL(pi*_f || pi) for the optimum of every divergence at this beta; the smallest is where a run ended."""
+    """KL(pi*_f || pi) for the target's reward and beta under every invertible divergence; the smallest is where
+    a run ended. (Optima of the others give some responses probability 0; they fit no off-policy run.)
+    """
     return {
-        name: kl(divergence.optimum(ref_logp_XN, reward_XN, beta), logp_XN)
+        name: kl(divergence.optimum(ref_logp_XN, target.reward_XN, target.beta), logp_XN)
         for name, divergence in divergences.items()
+        if divergence.invertible
     }

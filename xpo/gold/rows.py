@@ -7,40 +7,60 @@ built after the reference is known. Masses are tensors; ``xpo.contracts.Row`` sa
 from __future__ import annotations
 
 from collections.abc import Set
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from xpo.contracts import FEEDBACK, Row
+from xpo.data.record import Record
 from xpo.gold.world import World
 
 
-def population_rows(
-    world: World, ref_logp_XN: Tensor, needs: Set[str] = FEEDBACK, label_noise: float = 0.0
-) -> list[Row]:
-    """One row per prompt: every response, and the exact expectation of the feedback that is needed.
+@dataclass(frozen=True)
+class Wanted:
+    """Which feedback rows carry (of contracts.FEEDBACK), and how labels come about.
+
+    ``noise``: the probability of a flipped label. ``labels_from_pairs``: good and bad are the two sides
+    of comparisons, not verdicts on single responses.
+    """
+
+    needs: Set[str] = FEEDBACK
+    noise: float = 0.0
+    labels_from_pairs: bool = False
+
+
+EVERYTHING = Wanted()
+
+
+def population_rows(world: World, ref_logp_XN: Tensor, wanted: Wanted = EVERYTHING) -> list[Row]:
+    """One row per prompt: every response, and the exact expectation of the feedback that is wanted.
 
     With ref the exact reference and P = ``label_probability``:
     ``comparisons``: prefer = ref_i ref_j P(i beats j), every ordered pair, i = j included (its gap is 0);
-    ``labels``: good, bad = ref_i P(good), ref_i (1 - P(good)) with P(good) = sigmoid(r_i - E_ref r);
-    ``demonstrations``: demo = the distribution of a pair's winner, 2 sum_j prefer_ij;
-    ``scores``, ``wins``: the world's rewards and P. Masses of a prompt sum to 1; what is not needed is None.
+    ``labels``: good, bad = ref_i P(good), ref_i (1 - P(good)) with P(good) = sigmoid(r_i - E_ref r), or, where
+    labels are the two sides of comparisons, half the distributions of a pair's winner and loser;
+    ``demonstrations``: demo = the distribution of a pair's winner;
+    ``scores``, ``wins``: the world's rewards and P. Masses of a prompt sum to 1; what is not wanted is None.
     """
     ref_XN = ref_logp_XN.double().exp()
-    label_XNN = label_probability(world.win_XNN, label_noise)
+    label_XNN = label_probability(world.win_XNN, wanted.noise)
     prefer_XNN = ref_XN[:, :, None] * ref_XN[:, None, :] * label_XNN
     prefer_XNN = prefer_XNN / prefer_XNN.sum((1, 2), keepdim=True)
+    winner_XN, loser_XN = prefer_XNN.sum(2), prefer_XNN.sum(1)
     baseline_X1 = (ref_XN * world.reward_XN).sum(1, keepdim=True)
-    good_XN = label_probability(torch.sigmoid(world.reward_XN - baseline_X1), label_noise)
+    good_XN = label_probability(torch.sigmoid(world.reward_XN - baseline_X1), wanted.noise)
+    judged = {"good": ref_XN * good_XN, "bad": ref_XN * (1 - good_XN)}
     fields = {
         "comparisons": {"prefer": prefer_XNN},
-        "labels": {"good": ref_XN * good_XN, "bad": ref_XN * (1 - good_XN)},
-        "demonstrations": {"demo": prefer_XNN.sum(2)},
+        "labels": {"good": winner_XN / 2, "bad": loser_XN / 2} if wanted.labels_from_pairs else judged,
+        "demonstrations": {"demo": winner_XN},
         "scores": {"scores": world.reward_XN},
         "wins": {"wins": label_XNN},
     }
-    return _rows(world, {key: value for need in sorted(needs) for key, value in fields[need].items()}, "population")
+    masses = {key: value for need in sorted(wanted.needs) for key, value in fields[need].items()}
+    return _rows(world, masses, "population")
 
 
 def label_probability(probability: Tensor, noise: float) -> Tensor:
@@ -53,6 +73,20 @@ def demonstration_rows(world: World) -> list[Row]:
     return _rows(world, {"demo": world.base_logp_XN.exp()}, "base policy")
 
 
+def imitation_rows(world: World, draws_XM: Tensor) -> list[Row]:
+    """A row for each drawn demonstration; the prompts take turns."""
+    return [
+        Row(
+            world.prompt_ids[x],
+            [world.response_ids[i]],
+            demo=(1.0,),
+            source=f"gold:demonstration {m + 1}.{x + 1}",
+        )
+        for m, column_X in enumerate(draws_XM.T.tolist())
+        for x, i in enumerate(column_X)
+    ]
+
+
 def probe_rows(world: World, ref_logp_XN: Tensor) -> list[Row]:
     """Mismatched pairs in expectation: prompt x with the average response marginal of the other prompts.
 
@@ -60,50 +94,73 @@ def probe_rows(world: World, ref_logp_XN: Tensor) -> list[Row]:
     ``ValueError`` in a world of one prompt, where nothing can be mismatched.
     """
     if world.prompts < 2:
-        raise ValueError("mismatched pairs need at least 2 prompts, the gold world has 1: set data.prompts=2 or more")
+        raise ValueError(
+            "mismatched pairs need at least 2 prompts, the gold world has 1: set data.prompts=2 or more"
+        )
     ref_XN = ref_logp_XN.double().exp()
     others_XN = (ref_XN.sum(0, keepdim=True) - ref_XN) / (world.prompts - 1)
     return _rows(world, {"demo": others_XN}, "mismatched population")
 
 
-def list_rows(
-    world: World, ref_logp_XN: Tensor, size: int, count: int, generator: torch.Generator, label_noise: float = 0.0
-) -> list[Row]:
-    """``count`` lists of ``size`` distinct responses drawn from the reference, with exact feedback.
+def list_rows(world: World, draws_XMK: Tensor, noise: float = 0.0) -> list[Row]:
+    """A row for each drawn list, with exact feedback; the prompts take turns.
 
-    The prompts take turns. Responses stand in order of score, the best first; ``prefer`` spreads
-    mass 1 evenly over the list's pairs, each divided by its exact label probability; ``demo`` is the best.
+    Responses stand in order of score, the best first; ``prefer`` spreads mass 1 evenly over the list's
+    pairs and divides each by its exact label probability; ``good`` and ``bad`` are half the winner's and the
+    loser's share of it; ``demo`` is the best.
     """
-    draws_XM = _draws(world, ref_logp_XN, size, count, generator)
-    label_XNN = label_probability(world.win_XNN, label_noise)
-    off_diagonal_KK = 1.0 - torch.eye(size, dtype=torch.float64)
-    rows = []
-    for n in range(count):
-        x = n % world.prompts
-        chosen_K = draws_XM[x][n // world.prompts]
-        chosen_K = chosen_K[world.reward_XN[x, chosen_K].argsort(descending=True, stable=True)]
-        wins_KK = label_XNN[x][chosen_K][:, chosen_K]
-        rows.append(
-            Row(
-                prompt=world.prompt_ids[x],
-                responses=[world.response_ids[i] for i in chosen_K.tolist()],
-                prefer=_sequence(wins_KK * off_diagonal_KK / (size * (size - 1) / 2)),
-                demo=[1.0] + [0.0] * (size - 1),
-                scores=_sequence(world.reward_XN[x, chosen_K]),
-                wins=_sequence(wins_KK),
-                source=f"gold:list {n + 1}",
-            )
+    size = draws_XMK.shape[-1]
+    index_XM1 = torch.arange(world.prompts)[:, None, None]
+    order_XMK = world.reward_XN[index_XM1, draws_XMK].argsort(dim=-1, descending=True, stable=True)
+    drawn_XMK = draws_XMK.gather(-1, order_XMK)
+    score_XMK = world.reward_XN[index_XM1, drawn_XMK]
+    wins_XMKK = label_probability(torch.sigmoid(score_XMK[..., :, None] - score_XMK[..., None, :]), noise)
+    prefer_XMKK = wins_XMKK * (1.0 - torch.eye(size, dtype=torch.float64)) / (size * (size - 1) / 2)
+    best = (1.0, *(0.0,) * (size - 1))
+    return [
+        Row(
+            prompt=world.prompt_ids[x],
+            responses=[world.response_ids[i] for i in drawn_XMK[x, m].tolist()],
+            prefer=_sequence(prefer_XMKK[x, m]),
+            good=_sequence(prefer_XMKK[x, m].sum(1) / 2),
+            bad=_sequence(prefer_XMKK[x, m].sum(0) / 2),
+            demo=best,
+            scores=_sequence(score_XMK[x, m]),
+            wins=_sequence(wins_XMKK[x, m]),
+            source=f"gold:list {m * world.prompts + x + 1}",
         )
-    return rows
+        for m in range(draws_XMK.shape[1])
+        for x in range(world.prompts)
+    ]
 
 
-def _draws(world: World, ref_logp_XN: Tensor, size: int, count: int, generator: torch.Generator) -> list[Tensor]:
-    """For each prompt, rounds x size indices of distinct responses."""
+def records(world: World, draws_XMK: Tensor) -> list[Record]:
+    """A record for each draw, unlabelled, its exact rewards as scores; the prompts take turns."""
+    return [
+        Record(
+            prompt=world.prompt_texts[x],
+            responses=tuple(f" {world.response_texts[i]}" for i in drawn),
+            scores=tuple(world.reward_XN[x, drawn].tolist()),
+            where=f"gold:{m * world.prompts + x + 1}",
+        )
+        for m in range(draws_XMK.shape[1])
+        for x in range(world.prompts)
+        for drawn in (draws_XMK[x, m].tolist(),)
+    ]
+
+
+def draw(world: World, ref_logp_XN: Tensor, size: int, count: int, seed: int) -> Tensor:
+    """At least ``count`` draws of ``size`` distinct responses from the reference, alike for every prompt: [X, M, K]."""
     if size > world.size:
-        raise ValueError(f"lists of {size} distinct responses do not exist: the gold world has {world.size} per prompt")
+        raise ValueError(
+            f"{size} distinct responses do not exist: the gold world has {world.size} per prompt"
+        )
+    generator = torch.Generator().manual_seed(seed)
     rounds = -(-count // world.prompts)
     ref_XN = ref_logp_XN.double().exp()
-    return [torch.multinomial(ref_N.expand(rounds, -1), size, generator=generator) for ref_N in ref_XN]
+    return torch.stack(
+        [torch.multinomial(ref_N.expand(rounds, -1), size, generator=generator) for ref_N in ref_XN]
+    )
 
 
 def _rows(world: World, masses: dict[str, Tensor], source: str) -> list[Row]:

@@ -28,11 +28,13 @@ token, objectives that fit neither) has another optimum, and no target is claime
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from xpo.contracts import Divergence
+from xpo.gold.world import World
 
 BOUND = 80.0
 """Nats: no response of an enumerable world is e^80 times likelier than under the reference."""
@@ -61,6 +63,51 @@ class Target:
         return expectation(logp_XN, self.reward_XN) - self.beta * penalty
 
 
+def population_target(
+    world: World, ref_logp_XN: Tensor, parts: Any, label_noise: float = 0.0
+) -> Target | None:
+    """The optimum of a composition (anything with the groups as attributes), or None where none is claimed."""
+    if not _has_target(parts, label_noise):
+        return None
+    fitted_XN = _fitted_reward(world, ref_logp_XN, parts) - _offset_N(world, parts)
+    beta, divergence = parts.reward.beta, parts.divergence
+    given, averages = parts.reference.given, parts.length.averages
+    if given and not averages and divergence.regularises:
+        return Target(divergence.optimum(ref_logp_XN, fitted_XN, beta), fitted_XN, beta, divergence)
+    start_XN = ref_logp_XN if given else torch.zeros_like(ref_logp_XN)
+    scale_N = 1.0 / world.length_N.double() if averages else torch.ones(world.size, dtype=torch.float64)
+    return Target(fitted_policy(divergence, start_XN, fitted_XN / beta, scale_N), fitted_XN, beta, None)
+
+
+def _has_target(parts: Any, label_noise: float) -> bool:
+    """Whether the reward of a response, d_i above, is all that the loss reads, and true labels what it fits."""
+    return bool(
+        parts.objective.fits
+        and not label_noise
+        and not parts.margin.applies
+        and not parts.polarity.negative_only
+        and not parts.sft.merges
+        and not parts.reward_level.per_token
+        and not parts.length.several
+    )
+
+
+def _fitted_reward(world: World, ref_logp_XN: Tensor, parts: Any) -> Tensor:
+    """rho_i: what the implicit rewards equal at the optimum, up to a constant of the prompt."""
+    label_scale = parts.reward.scale if parts.reward.relabels else 1.0
+    if parts.objective.fits == "log_odds":
+        return parts.objective.fit_scale * world.reward_XN / label_scale
+    log_odds_XNN = (world.reward_XN[:, :, None] - world.reward_XN[:, None, :]) / label_scale
+    win_XN = (torch.sigmoid(log_odds_XNN) @ ref_logp_XN.exp()[:, :, None]).squeeze(-1)
+    return parts.objective.fit_scale * win_XN
+
+
+def _offset_N(world: World, parts: Any) -> Tensor:
+    at_T = torch.arange(int(world.length_N.max()))
+    mask_1NT = (at_T < world.length_N[:, None])[None]
+    return parts.length.offset(mask_1NT)[0].double()
+
+
 def expectation(logp_XN: Tensor, values_XN: Tensor) -> float:
     """E_pi[values], averaged over prompts."""
     return float((logp_XN.exp() * values_XN).sum(-1).mean())
@@ -76,7 +123,9 @@ def kl(logp_XN: Tensor, other_logp_XN: Tensor) -> float:
     return expectation(logp_XN, logp_XN - other_logp_XN)
 
 
-def fitted_policy(divergence: Divergence, start_logp_XN: Tensor, scaled_XN: Tensor, scale_N: Tensor) -> Tensor:
+def fitted_policy(
+    divergence: Divergence, start_logp_XN: Tensor, scaled_XN: Tensor, scale_N: Tensor
+) -> Tensor:
     """log pi_i = start_i + (f')^-1(scaled_i + c) / scale_i, with c per prompt such that pi sums to 1 (float64).
 
     ``start`` is log ref, or zeros without a reference. The sum is increasing in c, and c is bisected as the
@@ -85,7 +134,9 @@ def fitted_policy(divergence: Divergence, start_logp_XN: Tensor, scaled_XN: Tens
     top_X1 = scaled_XN.max(1, keepdim=True).values
 
     def policy(ratio_X1: Tensor) -> Tensor:
-        return start_logp_XN + invert_link(divergence, scaled_XN - top_X1 + divergence.link(ratio_X1)) / scale_N
+        return (
+            start_logp_XN + invert_link(divergence, scaled_XN - top_X1 + divergence.link(ratio_X1)) / scale_N
+        )
 
     low_X1, high_X1 = torch.full_like(top_X1, -BOUND), torch.full_like(top_X1, BOUND)
     for _ in range(HALVINGS):

@@ -73,7 +73,8 @@ class World:
         """The prompts as a reader sees them."""
         adjectives, nouns = constants.ADJECTIVES, constants.NOUNS
         return tuple(
-            f"{adjectives[(x + x // len(nouns)) % len(adjectives)]} {nouns[x % len(nouns)]}" for x in range(self.prompts)
+            f"{adjectives[(x + x // len(nouns)) % len(adjectives)]} {nouns[x % len(nouns)]}"
+            for x in range(self.prompts)
         )
 
     @cached_property
@@ -95,14 +96,17 @@ class World:
     @cached_property
     def liking_XA(self) -> Tensor:
         """How much prompt x likes symbol a."""
-        noise_XA = torch.randn(self.prompts, self.symbols, generator=self._stream(_LIKING), dtype=torch.float64)
+        noise_XA = torch.randn(
+            self.prompts, self.symbols, generator=self._stream(_LIKING), dtype=torch.float64
+        )
         return constants.LIKING_SCALE * noise_XA
 
     @cached_property
     def reward_XN(self) -> Tensor:
         """The known reward of every response."""
         columns = [
-            self.liking_XA[:, list(y)].mean(1) + constants.DIVERSITY * len(set(y)) / len(y) for y in self.responses
+            self.liking_XA[:, list(y)].mean(1) + constants.DIVERSITY * len(set(y)) / len(y)
+            for y in self.responses
         ]
         return torch.stack(columns, dim=1)
 
@@ -117,7 +121,9 @@ class World:
         noise = torch.randn(
             self.prompts, self.symbols + 1, self.symbols, generator=self._stream(_BASE), dtype=torch.float64
         )
-        step = torch.log_softmax(constants.BASE_SCALE * noise, dim=-1)  # [x, last symbol or start, next symbol]
+        step = torch.log_softmax(
+            constants.BASE_SCALE * noise, dim=-1
+        )  # [x, last symbol or start, next symbol]
         stop = torch.tensor(constants.BASE_STOP, dtype=torch.float64)
         columns = []
         for y in self.responses:
@@ -125,16 +131,6 @@ class World:
             logp_X = logp_X + (len(y) - 1) * torch.log1p(-stop)
             columns.append(logp_X if len(y) == self.max_symbols else logp_X + stop.log())
         return torch.stack(columns, dim=1)
-
-    def draw(self, logp_XN: Tensor, count: int, generator: torch.Generator, *, distinct: bool = False) -> Tensor:
-        """``count`` responses of every prompt drawn from a policy: int64 [X, count].
-
-        Independent draws, or ``distinct`` ones (successively without replacement). Raises
-        ``ValueError`` when more distinct responses are asked for than there are.
-        """
-        if distinct and count > self.size:
-            raise ValueError(f"cannot draw {count} distinct responses: the gold world has {self.size} per prompt")
-        return torch.multinomial(logp_XN.exp(), count, replacement=not distinct, generator=generator)
 
     def tokenizer(self) -> Any:
         """The world's Hugging Face tokenizer (``PreTrainedTokenizerFast``, one token per word)."""
@@ -153,24 +149,6 @@ class World:
         allowed_TV[:-1, tokens.FIRST_SYMBOL : tokens.FIRST_SYMBOL + self.symbols] = True
         allowed_TV[1:, tokens.EOS_ID] = True
         return Support(allowed_TV)
-
-    def generation_settings(self) -> dict[str, Any]:
-        """``GenerationConfig`` keys that keep ``generate()`` of an exported folder in the enumerated set."""
-        banned = sorted(
-            set(range(self.vocabulary_size))
-            - {tokens.EOS_ID, *range(tokens.FIRST_SYMBOL, tokens.FIRST_SYMBOL + self.symbols)}
-        )
-        return {
-            "bos_token_id": tokens.BOS_ID,
-            "eos_token_id": tokens.EOS_ID,
-            "pad_token_id": tokens.PAD_ID,
-            "suppress_tokens": banned,
-            "begin_suppress_tokens": [tokens.EOS_ID],
-            "forced_eos_token_id": tokens.EOS_ID,
-            "max_new_tokens": self.max_symbols + 1,
-            "do_sample": True,
-            "top_k": 0,
-        }
 
     def _stream(self, quantity: int) -> torch.Generator:
         return torch.Generator().manual_seed(1_000 * self.seed + quantity)

@@ -1,0 +1,75 @@
+"""The gold world as a data option."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from xpo.gold import constants
+from xpo.gold.source import GoldSource, draws_lists
+from xpo.gold.world import World
+from xpo.registry import register
+
+
+@register("data", "gold")
+@dataclass(frozen=True)
+class Gold:
+    """An enumerable world with a known reward (``xpo.gold``), its tokenizer and its base policy.
+
+    ``mode=population`` trains on exact expectations over the run's reference; ``mode=sampled`` on ``records``
+    drawn from it (null: 20,000) with sampled labels. Lists cannot be enumerated, so where a row's responses
+    matter together population mode too draws ``records`` lists (null: 4,096), with exact feedback. ``responses``
+    per drawn record: null is 1 for single labels, 2 for pairs, 4 for lists. ``seed`` is the world's.
+    ``demonstrations`` of the base policy: null is its exact probabilities, else so many draws.
+    """
+
+    provides: ClassVar[frozenset[str]] = frozenset({"gold rewards"})
+
+    mode: Literal["population", "sampled"] = "population"
+    prompts: int = constants.PROMPTS
+    symbols: int = constants.SYMBOLS
+    max_symbols: int = constants.MAX_SYMBOLS
+    seed: int = constants.SEED
+    records: int | None = None
+    responses: int | None = None
+    demonstrations: int | None = None
+
+    def __post_init__(self) -> None:
+        most = self.world().size
+        for name, highest in (("records", 10**7), ("responses", most), ("demonstrations", 10**7)):
+            value = self.__dict__[name]
+            if value is not None and not 1 <= value <= highest:
+                raise ValueError(f"{name} must be null or 1 to {highest}, got {value}")
+
+    def world(self) -> World:
+        """The world itself."""
+        return World(self.prompts, self.symbols, self.max_symbols, self.seed)
+
+    def open(self, parts: Any) -> GoldSource:
+        """The run's source of rows; ``parts`` is its composition."""
+        return GoldSource(self, parts)
+
+    def check(self, parts: Any) -> None:
+        """Raise ``ValueError`` for a size that this composition would not read, or that does not fit it."""
+        if self.mode == "population" and not draws_lists(parts):
+            for name in ("records", "responses"):
+                if self.__dict__[name] is not None:
+                    raise ValueError(
+                        f"data.{name}={self.__dict__[name]} is not read: mode=population has every response of a "
+                        "prompt in one row. Set data.mode=sampled, or arity=list"
+                    )
+        least = parts.arity.sizes[0]
+        if self.responses is not None and self.responses < least:
+            raise ValueError(f"data.responses must be at least {least} for this arity, got {self.responses}")
+
+    def row_size(self, parts: Any) -> int:
+        """K of a drawn record."""
+        if self.responses is not None:
+            return self.responses
+        if parts.arity.sizes[1] is None:
+            return 4
+        return 1 if parts.arity.sizes[1] == 1 and "comparisons" not in parts.feedback.gives else 2
+
+    def row_number(self) -> int:
+        """How many records are drawn."""
+        return self.records or (20_000 if self.mode == "sampled" else 4_096)

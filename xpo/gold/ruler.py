@@ -1,0 +1,58 @@
+"""What a run in the gold world is measured by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from torch import Tensor
+
+from xpo import registry
+from xpo.contracts import Divergence
+from xpo.gold.evaluate import distances, exact_logp, metrics, world_batch
+from xpo.gold.target import Target, population_target
+from xpo.gold.world import World
+from xpo.scoring.score import Scoring
+
+
+class Ruler:
+    """``ruler(model)`` is the exact ``gold/...`` metrics of a model against the reference of its run.
+
+    Where the composition (``parts``) has a known optimum the metrics include the distance to it and, if it
+    maximises E[r] - beta D_f, the share of the gap closed and the distance to every other divergence's
+    optimum at the same beta (``gold/kl_to/NAME``).
+    """
+
+    def __init__(self, world: World, scoring: Scoring, ref_logp_XN: Tensor, parts: Any) -> None:
+        self.world, self.scoring, self.ref_logp_XN, self._parts = world, scoring, ref_logp_XN, parts
+        self._batch = world_batch(world)
+
+    @cached_property
+    def target(self) -> Target | None:
+        """The run's own optimum, None where none is claimed."""
+        return population_target(self.world, self.ref_logp_XN, self._parts, self._parts.annotator.noise)
+
+    @cached_property
+    def divergences(self) -> Mapping[str, Divergence]:
+        """Every registered divergence, the run's own with its own settings."""
+        own = self._parts.divergence
+        classes = {name: registry.component("divergence", name) for name in registry.names("divergence")}
+        found = {name: own if isinstance(own, cls) else cls() for name, cls in classes.items()}
+        return {name: divergence for name, divergence in found.items() if divergence.regularises}
+
+    @cached_property
+    def optimum(self) -> dict[str, float]:
+        """The same metrics of the run's own optimum; empty where none is claimed."""
+        return {} if self.target is None else self._metrics(self.target.logp_XN)
+
+    def __call__(self, model: Any) -> dict[str, float]:
+        return self._metrics(exact_logp(model, self.scoring, self._batch))
+
+    def _metrics(self, logp_XN: Tensor) -> dict[str, float]:
+        found = metrics(self.world, logp_XN, self.ref_logp_XN, self.divergences, self.target)
+        target = self.target
+        if target is None or target.divergence is None:
+            return found
+        apart = distances(logp_XN, self.ref_logp_XN, target, self.divergences)
+        return found | {f"gold/kl_to/{name}": value for name, value in apart.items()}
