@@ -28,8 +28,10 @@ class Penalty:
     alpha: float = 0.01
 
     def __post_init__(self) -> None:
-        if not self.alpha > 0:
-            raise ValueError(f"alpha must be above 0, got {self.alpha} (length=sum has no penalty)")
+        if not 0 < self.alpha < float("inf"):
+            raise ValueError(
+                f"alpha must be above 0 and finite, got {self.alpha} (length=sum has no penalty)"
+            )
 
     def pool(self, log_ratio_BKT: Tensor, mask_BKT: Tensor) -> Tensor:
         return masked(log_ratio_BKT, mask_BKT).sum(-1)

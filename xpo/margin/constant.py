@@ -30,8 +30,8 @@ class Constant:
                 "exactly one of gamma (in reward units) and gamma_beta_ratio (gamma / beta) must be set, got "
                 f"gamma={self.gamma} and gamma_beta_ratio={self.gamma_beta_ratio}; set the other one to null"
             )
-        if self.__dict__[given[0]] < 0:
-            raise ValueError(f"{given[0]} must be at least 0, got {self.__dict__[given[0]]}")
+        if not 0 <= self.__dict__[given[0]] < float("inf"):
+            raise ValueError(f"{given[0]} must be at least 0 and finite, got {self.__dict__[given[0]]}")
 
     def __call__(self, batch: Batch, beta: float) -> float:
         if self.gamma is not None:

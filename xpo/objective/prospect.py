@@ -34,8 +34,8 @@ class Prospect(Declared):
 
     def __post_init__(self) -> None:
         for key in ("desirable_weight", "undesirable_weight"):
-            if not self.__dict__[key] > 0:
-                raise ValueError(f"{key} must be above 0, got {self.__dict__[key]}")
+            if not 0 < self.__dict__[key] < float("inf"):
+                raise ValueError(f"{key} must be above 0 and finite, got {self.__dict__[key]}")
 
     def observe(self, reward_BK: Tensor, batch: Batch) -> Tensor:
         """[sum, count] of rewards of mismatched rows: masses in ``demo_BK`` if given, else 1 each."""

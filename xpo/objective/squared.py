@@ -28,8 +28,8 @@ class Squared(Declared):
     tau: float = 0.1
 
     def __post_init__(self) -> None:
-        if not self.tau > 0:
-            raise ValueError(f"tau must be above 0, got {self.tau}")
+        if not 0 < self.tau < float("inf"):
+            raise ValueError(f"tau must be above 0 and finite, got {self.tau}")
 
     @property
     def fits(self) -> str:

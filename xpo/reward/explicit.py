@@ -37,10 +37,10 @@ class Explicit:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.beta > 0:
-            raise ValueError(f"beta must be above 0, got {self.beta}")
-        if not self.scale > 0:
-            raise ValueError(f"scale must be above 0, got {self.scale}")
+        if not 0 < self.beta < float("inf"):
+            raise ValueError(f"beta must be above 0 and finite, got {self.beta}")
+        if not 0 < self.scale < float("inf"):
+            raise ValueError(f"scale must be above 0 and finite, got {self.scale}")
 
     def __call__(self, link_BK: Tensor) -> Tensor:
         return self.beta * link_BK

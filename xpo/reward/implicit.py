@@ -21,8 +21,8 @@ class Implicit:
     beta: float = 0.1
 
     def __post_init__(self) -> None:
-        if not self.beta > 0:
-            raise ValueError(f"beta must be above 0, got {self.beta}")
+        if not 0 < self.beta < float("inf"):
+            raise ValueError(f"beta must be above 0 and finite, got {self.beta}")
 
     def __call__(self, link_BK: Tensor) -> Tensor:
         return self.beta * link_BK

@@ -34,10 +34,10 @@ class Merged:
 
     def __post_init__(self) -> None:
         for key in ("weight", "preference_weight"):
-            if not self.__dict__[key] > 0:
-                raise ValueError(f"{key} must be above 0, got {self.__dict__[key]} (see sft=none)")
-        if self.list_power < 0:
-            raise ValueError(f"list_power must be at least 0, got {self.list_power}")
+            if not 0 < self.__dict__[key] < float("inf"):
+                raise ValueError(f"{key} must be above 0 and finite, got {self.__dict__[key]} (see sft=none)")
+        if not 0 <= self.list_power < float("inf"):
+            raise ValueError(f"list_power must be at least 0 and finite, got {self.list_power}")
 
     @property
     def reads_prompt(self) -> bool:

@@ -31,8 +31,8 @@ class Separate:
 
     def __post_init__(self) -> None:
         for key in ("lr", "epochs", "batch_size"):
-            if not self.__dict__[key] > 0:
-                raise ValueError(f"{key} must be above 0, got {self.__dict__[key]}")
+            if not 0 < self.__dict__[key] < float("inf"):
+                raise ValueError(f"{key} must be above 0 and finite, got {self.__dict__[key]}")
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"steps must be at least 1 or null, got {self.steps}")
 

@@ -1,0 +1,64 @@
+"""The list of checks of each group, and the tools that checks are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from xpo.testing import (
+    checks_common,
+    checks_divergence,
+    checks_feedback,
+    checks_length,
+    checks_objective,
+    checks_reward,
+    checks_sft,
+)
+from xpo.testing.options import Option, options
+
+Check = Callable[[Any], None]
+
+_CHECKS: dict[str, tuple[Check, ...]] = {
+    "divergence": checks_divergence.CHECKS,
+    "length": checks_length.CHECKS,
+    "objective": checks_objective.CHECKS,
+    "reward": checks_reward.REWARD,
+    "reward_form": checks_reward.REWARD_FORM,
+    "reward_level": checks_reward.REWARD_LEVEL,
+    "polarity": checks_reward.POLARITY,
+    "margin": checks_reward.MARGIN,
+    "reduce": checks_sft.REDUCE,
+    "sft": checks_sft.SFT,
+    "feedback": checks_feedback.CHECKS,
+}
+
+
+def checks_for(group: str) -> tuple[Check, ...]:
+    """All checks that an option of this group must pass; groups without their own have the common ones."""
+    return (*checks_common.CHECKS, *_CHECKS.get(group, ()))
+
+
+def cases(*groups: str) -> list[Any]:
+    """(option, check) for every option of these groups, as pytest parameters with readable ids."""
+    import pytest
+
+    return [
+        pytest.param(option, check, id=f"{option}-{check.__name__}")
+        for group in groups
+        for option in options(group)
+        for check in checks_for(group)
+    ]
+
+
+def failures(component: Any, group: str) -> list[str]:
+    """The names of the checks that a component fails."""
+    failed = []
+    for check in checks_for(group):
+        try:
+            check(component)
+        except (AssertionError, ValueError, RuntimeError) as error:
+            failed.append(f"{check.__name__}: {error}")
+    return failed
+
+
+__all__ = ["Check", "Option", "cases", "checks_for", "failures", "options"]
