@@ -125,7 +125,7 @@ OVERRIDES = [
     "reward=explicit",
     "reward.beta=0.7",
     "objective=hinge",
-    "objective=squared reward.beta=1",
+    "objective=squared reward_form=pairwise reward.beta=1",
     "objective=logistic objective.smoothing=0.1",
     "arity=list",
     "sft=merged",

@@ -65,7 +65,7 @@ def needs(c: Composition, arrow: OffPolicy) -> list[str]:
         )
     if arrow.prompt_edges:
         found.append("log-probabilities of the prompt's tokens too")
-    if c.sft.stages:
+    if c.sft.stage:
         found.append("a stage of supervised fine-tuning before (untrained model, or demonstrations given)")
     return found
 

@@ -1,0 +1,126 @@
+"""``xpo inspect``: rows as the model gets them, after the same reading, labelling, cutting and tokenising."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from xpo.compose.errors import ConfigError
+
+if TYPE_CHECKING:
+    from xpo.contracts import Row
+
+USAGE = """usage: xpo inspect [overrides ...] [n=3] [split=train|test]
+
+Rows after the real data pipeline: token boundaries, what is trained, who is preferred, what was dropped."""
+
+MOST_RESPONSES = 6  # of one row; the gold world's rows have hundreds
+_CONTEXT, _TRAINED, _SPECIAL, _OFF = "\033[2m", ("\033[32m", "\033[36m"), "\033[7m", "\033[0m"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How tokens are written: a tokenizer, and whether colours may be used."""
+
+    tokenizer: Any
+    colour: bool
+
+    def tokens(self, ids: Sequence[int], trained: bool) -> str:
+        """All tokens of a text; boundaries are colours, or bars where there are none."""
+        words = [self._word(token) for token in ids]
+        if not self.colour:
+            return "|".join(words)
+        special = set(self.tokenizer.all_special_ids)
+        return "".join(
+            self._painted(w, n, t in special, trained)
+            for n, (w, t) in enumerate(zip(words, ids, strict=True))
+        )
+
+    def _painted(self, word: str, number: int, special: bool, trained: bool) -> str:
+        paint = _TRAINED[number % 2] if trained else _CONTEXT
+        return f"{_SPECIAL if special else ''}{paint}{word}{_OFF}"
+
+    def _word(self, token: int) -> str:
+        word = self.tokenizer.decode([token])
+        if "\N{REPLACEMENT CHARACTER}" in word:  # a part of a character: the vocabulary's own spelling
+            word = self.tokenizer.convert_ids_to_tokens([token])[0]
+        return word.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
+
+
+def main(arguments: list[str]) -> int:
+    """Prepare the rows as a run does and print the first n of a split."""
+    if {"-h", "--help"} & set(arguments):
+        print(USAGE)
+        return 0
+    number, arguments = _taken(arguments, "n", "3")
+    split, overrides = _taken(arguments, "split", "train")
+    if not number.isdigit() or split not in ("train", "test"):
+        raise ConfigError(f"n must be a whole number and split train or test, got n={number} split={split}")
+    rows, counts, tokenizer = prepared(overrides, split)
+    shown = Shown(tokenizer, sys.stdout.isatty() and "NO_COLOR" not in os.environ)
+    for place, row in enumerate(rows[: int(number)]):
+        print("\n".join([f"{split} row {place}  {row.source}".rstrip(), *lines(row, shown)]), end="\n\n")
+    print("\n".join(_about(rows, counts, split)))
+    return 0
+
+
+def prepared(overrides: list[str], split: str) -> tuple[Sequence[Row], dict[str, Any], Any]:
+    """The rows of a split, the tally of every split, and the tokenizer."""
+    from xpo.arrow import OffPolicy
+    from xpo.compose import build, compose_config
+    from xpo.scoring.path import choose_path
+    from xpo.scoring.score import Scoring
+    from xpo.stages.run import window
+    from xpo.stages.source import Policy
+
+    composition = build(compose_config(overrides))
+    arrow = OffPolicy.of(composition, composition.reference.given)
+    source = composition.data.open(composition)
+    loaded = composition.model.load(seed=composition.seed, texts=source.texts, tokenizer=source.tokenizer)
+    source.tokenize(loaded.tokenizer, window(loaded.model))
+    scoring = Scoring(path=choose_path(loaded.model)[0], support=source.support)
+    rows = source.rows(Policy(loaded.model, loaded.tokenizer, scoring, not loaded.untrained), arrow.needs)
+    return rows.train if split == "train" else rows.test, dict(source.counts()), loaded.tokenizer
+
+
+def lines(row: Row, shown: Shown) -> list[str]:
+    """One row: its prompt (context, not trained) and its responses (trained, EOS included)."""
+    found = [f"  prompt, {len(row.prompt)} tokens, not trained", f"    {shown.tokens(row.prompt, False)}"]
+    for k, response in enumerate(row.responses[:MOST_RESPONSES]):
+        ended = "ends in EOS" if response[-1] == shown.tokenizer.eos_token_id else "cut, no EOS"
+        found.append(f"  response {k}, {len(response)} tokens trained, {ended}{_said(row, k)}")
+        found.append(f"    {shown.tokens(response, True)}")
+    more = len(row.responses) - MOST_RESPONSES
+    return found + ([f"  and {more} more responses"] if more > 0 else [])
+
+
+def _said(row: Row, k: int) -> str:
+    """What the feedback says of one response."""
+    said = []
+    if row.prefer is not None:
+        over = [f"{j} ({mass:.3g})" for j, mass in enumerate(row.prefer[k][:MOST_RESPONSES]) if mass]
+        said += [f"preferred over {', '.join(over)}"] if over else []
+    for name, values in (("good", row.good), ("bad", row.bad), ("demonstration", row.demo)):
+        said += [f"{name} ({values[k]:.3g})"] if values is not None and values[k] else []
+    if row.scores is not None:
+        said.append(f"score {row.scores[k]:.4g}")
+    return f": {', '.join(said)}" if said else ""
+
+
+def _about(rows: Sequence[Row], counts: dict[str, Any], split: str) -> list[str]:
+    found = [f"{split}: {len(rows)} rows"]
+    for name, tally in counts.items():
+        found.append(f"{name}: {tally['read']} read, {tally['kept']} kept")
+        found += [f"  dropped {number:>6}  {reason}" for reason, number in tally["dropped"].items()]
+        found += [f"  noted   {number:>6}  {what}" for what, number in tally["noted"].items()]
+    return found
+
+
+def _taken(arguments: list[str], key: str, default: str) -> tuple[str, list[str]]:
+    """The value of ``key=...`` among the arguments, and the others."""
+    own = [argument for argument in arguments if argument.startswith(f"{key}=")]
+    value = own[-1].partition("=")[2] if own else default
+    return value, [argument for argument in arguments if argument not in own]
