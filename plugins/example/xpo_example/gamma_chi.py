@@ -42,7 +42,7 @@ class GammaChi(FDivergence):
         return log_gamma + log_wright_omega((slope + 1) / self.gamma - log_gamma)
 
     def text(self, x: str) -> str:
-        return f"exp({x}) - 1 + {self.gamma:g} ({x})"
+        return f"exp({x}) - 1 + {self.gamma!r} * ({x})"
 
     def latex(self, x: str) -> str:
         return rf"e^{{{x}}} - 1 + {self.gamma:g} \left({x}\right)"
