@@ -20,6 +20,9 @@ class Accumulator:
     ranks, and starts anew. A metric whose denominator is 0 (no such response was seen) is left out.
     """
 
+    wanted: bool = True
+    """False in a step whose metrics nobody will read; who measures at a cost may then leave it."""
+
     def __init__(self) -> None:
         self._sums: dict[str, tuple[list[Tensor], list[Tensor | float]]] = {}
 

@@ -25,7 +25,8 @@ class TrainingLog(Callback):
 
     The module adds to ``metrics`` (the same accumulator) whatever it measures; this adds ``grad_norm``
     (before clipping, of the steps that are logged), ``learning_rate`` and ``rows_per_second`` (prompts over
-    all ranks, evaluation excluded if this stands before it in the list of callbacks).
+    all ranks, of the time within batches). ``sparse``: only the steps that are logged are measured; for
+    populations, whose steps all see the same rows.
     """
 
     def __init__(
@@ -37,10 +38,11 @@ class TrainingLog(Callback):
         every: int = 10,
         total_steps: int,
         shown: Sequence[str] = SHOWN,
+        sparse: bool = False,
     ) -> None:
         self.latest: dict[str, float] = {}
         self._metrics, self._log, self._stage, self._every = metrics, log, stage, every
-        self._total_steps, self._shown = total_steps, tuple(shown)
+        self._total_steps, self._shown, self._sparse = total_steps, tuple(shown), sparse
         self._stack = contextlib.ExitStack()
         self._bar: Bar | None = None
         self._seen = 0
@@ -55,6 +57,7 @@ class TrainingLog(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
+        self._metrics.wanted = not self._sparse or self._due(trainer.global_step + 1)
         self._begin = time.monotonic()
 
     def on_before_optimizer_step(
