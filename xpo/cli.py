@@ -14,9 +14,10 @@ EXIT_REFUSED = 2  # bad input or a combination without meaning: nothing was run
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; exits with 0, 1 (a run failed) or 2 (bad input)."""
+    from xpo.sweep.argv import sweep_argv
     from xpo.verbs import VERBS, dispatch
 
-    args = _multirun_first(list(sys.argv[1:] if argv is None else argv))
+    args = sweep_argv(list(sys.argv[1:] if argv is None else argv))
     if args and args[0] in VERBS:
         code = _guarded(lambda: dispatch(args[0], args[1:]))
     else:
@@ -63,9 +64,3 @@ def _guarded(action: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         print("xpo: interrupted", file=sys.stderr)
         return 130
-
-
-def _multirun_first(args: list[str]) -> list[str]:
-    """Hydra 1.3 does not accept overrides on both sides of ``-m``; put the flag first."""
-    flags = [arg for arg in args if arg in ("-m", "--multirun")]
-    return flags[:1] + [arg for arg in args if arg not in ("-m", "--multirun")]

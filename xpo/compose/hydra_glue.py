@@ -13,6 +13,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
 from xpo.compose.paths import plugins
+from xpo.sweep.register import register as register_sweeper
 
 
 class XpoSearchPath(SearchPathPlugin):
@@ -60,3 +61,4 @@ def prepare_hydra() -> None:
     OmegaConf.register_new_resolver("hp_unless", _hp_unless, replace=True)
     OmegaConf.register_new_resolver("xpo.slug", slug, replace=True)
     Plugins.instance().register(XpoSearchPath)
+    register_sweeper()

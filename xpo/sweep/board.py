@@ -43,8 +43,8 @@ class Board:
         from xpo.run.console import render_sweep
 
         self.rows.sort(key=lambda item: item.cell)
-        render_sweep([as_dict(item) for item in self.rows])
-        print(f"{self._file}", file=sys.stderr)
+        print(render_sweep([as_dict(item) for item in self.rows]))
+        print(f"all cells: {self._file}")
 
     @property
     def exit_code(self) -> int:
