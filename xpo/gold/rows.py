@@ -1,7 +1,7 @@
 """Training rows of the gold world: the population with exact masses, and lists drawn from the reference.
 
 Everything here takes ``ref_logp_XN``, the exact log-probabilities of the run's reference, so rows are
-built after the reference is known. Masses are tensors; ``xpo.contracts.Row`` says what they mean.
+built after the reference is known. ``xpo.contracts.Row`` says what the masses mean.
 """
 
 from __future__ import annotations
@@ -176,5 +176,5 @@ def _rows(world: World, masses: dict[str, Tensor], source: str) -> list[Row]:
 
 
 def _sequence(values: Tensor) -> Any:
-    """A tensor where a Row says Sequence: it has a length, an order and an index."""
-    return values
+    """What a Row says Sequence: floats for a vector, an array (not 66,564 Python floats) for a matrix."""
+    return tuple(values.tolist()) if values.dim() == 1 else values.numpy()
