@@ -6,7 +6,7 @@ import copy
 import hashlib
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from xpo.contracts import Row
@@ -117,6 +117,7 @@ class _Stage:
     tokenizer: Any
     limits: Limits
     progress: Progress | None
+    known: dict[str, list[int]] = field(default_factory=dict)
 
     def rows(self, records: Sequence[Record], counts: Counts) -> list[Row]:
         labelled = self.pipeline.annotator(_spoken(records, counts))
@@ -127,7 +128,7 @@ class _Stage:
         return self._tokenized(Demonstration()(_spoken(records, counts), counts), counts)
 
     def _tokenized(self, examples: Any, counts: Counts) -> list[Row]:
-        rows = tokenize(examples, self.tokenizer, self.limits, counts, self.progress)
+        rows = tokenize(examples, self.tokenizer, self.limits, counts, self.progress, self.known)
         counts.kept = len(rows)
         return rows
 

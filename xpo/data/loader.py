@@ -90,7 +90,8 @@ class StepLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         """The whole epoch; the first time after ``load_state_dict`` what is left of it."""
-        start, self._start = self._start, 0
+        start = self._start if self._start < len(self) else 0
+        self._start = 0
         return self._walk(start)
 
     def _walk(self, start: int) -> Iterator[Batch]:

@@ -26,19 +26,21 @@ def tokenize(
     limits: Limits,
     counts: Counts,
     progress: Progress | None = None,
+    known: dict[str, list[int]] | None = None,
 ) -> list[Row]:
     """One row per example that survives; the rest are dropped by reason in ``counts``.
 
     Prompt and prompt + response are tokenised once each; the prompt is what the tokens of all of these
     share, so that a token that spans the boundary is trained as a part of the response (rows where that
     happens are noted). Each row has exactly one BOS if the tokenizer has one, and every response that is
-    not cut ends in exactly one EOS. Raises ``DataError`` for a tokenizer without EOS, and for messages
-    without a chat template.
+    not cut ends in exactly one EOS. ``known`` holds texts that were tokenised before, and is added to.
+    Raises ``DataError`` for a tokenizer without EOS, and for messages without a chat template.
     """
     if tokenizer.eos_token_id is None:
         raise DataError("the tokenizer has no EOS token, so no response can end: give it one")
     texts = [rendered(item, tokenizer) for item in examples]
-    ids = _encoded(texts, tokenizer, progress)
+    ids = {} if known is None else known
+    _encode(texts, tokenizer, ids, progress)
     rows = []
     for item, (prompt, wholes) in zip(examples, texts, strict=True):
         row = _row(item, ids[prompt], [ids[whole] for whole in wholes], tokenizer, limits, counts)
@@ -47,13 +49,16 @@ def tokenize(
     return rows
 
 
-def _encoded(
-    texts: Sequence[tuple[str, Sequence[str]]], tokenizer: Any, progress: Progress | None
-) -> dict[str, list[int]]:
+def _encode(
+    texts: Sequence[tuple[str, Sequence[str]]],
+    tokenizer: Any,
+    ids: dict[str, list[int]],
+    progress: Progress | None,
+) -> None:
     """Every distinct text to its ids, with exactly one BOS in front if there is such a token."""
-    distinct = list(dict.fromkeys(text for prompt, wholes in texts for text in (prompt, *wholes)))
+    distinct = dict.fromkeys(text for prompt, wholes in texts for text in (prompt, *wholes))
+    distinct = [text for text in distinct if text not in ids]
     bos_id = tokenizer.bos_token_id
-    ids: dict[str, list[int]] = {}
     for start in range(0, len(distinct), _CHUNK):
         chunk = distinct[start : start + _CHUNK]
         encoded = tokenizer(chunk, add_special_tokens=False, return_attention_mask=False, verbose=False)[
@@ -62,8 +67,7 @@ def _encoded(
         for text, tokens in zip(chunk, encoded, strict=True):
             ids[text] = _one_bos(tokens, bos_id)
         if progress is not None:
-            progress(len(ids), len(distinct))
-    return ids
+            progress(min(start + _CHUNK, len(distinct)), len(distinct))
 
 
 def _one_bos(tokens: list[int], bos_id: int | None) -> list[int]:
