@@ -7,6 +7,7 @@ from typing import Any
 
 from xpo.testing import (
     checks_common,
+    checks_declared,
     checks_divergence,
     checks_feedback,
     checks_length,
@@ -21,7 +22,7 @@ Check = Callable[[Any], None]
 _CHECKS: dict[str, tuple[Check, ...]] = {
     "divergence": checks_divergence.CHECKS,
     "length": checks_length.CHECKS,
-    "objective": checks_objective.CHECKS,
+    "objective": (*checks_objective.CHECKS, *checks_declared.CHECKS),
     "reward": checks_reward.REWARD,
     "reward_form": checks_reward.REWARD_FORM,
     "reward_level": checks_reward.REWARD_LEVEL,

@@ -1,4 +1,4 @@
-"""What an objective must keep to."""
+"""How every objective must behave."""
 
 from __future__ import annotations
 
@@ -9,30 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from xpo.contracts import FEEDBACK, Context
-from xpo.testing.batches import Toy, toy
-from xpo.testing.tools import differ, gradient, require, same, variants
-
-FIELDS = {
-    "comparisons": ("prefer_BKK",),
-    "labels": ("good_BK", "bad_BK"),
-    "scores": ("score_BK",),
-    "wins": ("win_BKK",),
-    "demonstrations": ("demo_BK",),
-}
-
-
-def _context(objective: Any, t: Toy, **changes: Any) -> Context:
-    """Margin 0; the statistic, where one is declared, is that of another batch."""
-    statistics = None
-    if objective.statistic_rows != "none":
-        probe = toy(seed=7).to(t.reward_BK.dtype)
-        statistics = objective.observe(probe.reward_BK.abs(), probe.batch)
-    return dataclasses.replace(Context(0.0, t.logp_BKT, statistics), **changes)
-
-
-def _loss(objective: Any, t: Toy, **changes: Any) -> Tensor:
-    return objective(t.reward_BK, t.batch, _context(objective, t, **changes))
+from xpo.testing.batches import toy
+from xpo.testing.run_objective import loss as loss_of
+from xpo.testing.tools import differ, gradient, require, same
 
 
 def one_finite_number_per_row(objective: Any) -> None:
@@ -40,7 +19,7 @@ def one_finite_number_per_row(objective: Any) -> None:
         t = toy().to(dtype)
         leaf = t.reward_BK.clone().requires_grad_()
         logp = t.logp_BKT.clone().requires_grad_()
-        loss = _loss(objective, dataclasses.replace(t, reward_BK=leaf, logp_BKT=logp))
+        loss = loss_of(objective, dataclasses.replace(t, reward_BK=leaf, logp_BKT=logp))
         require(loss.shape == (4,), f"loss_B has the shape {tuple(loss.shape)} for 4 rows")
         require(bool(torch.isfinite(loss).all()), f"the loss is not finite in {dtype}")
         require(loss.requires_grad, "the loss depends neither on rewards nor on log-probabilities")
@@ -49,16 +28,16 @@ def one_finite_number_per_row(objective: Any) -> None:
 
 def precisions_agree(objective: Any) -> None:
     t = toy().to(torch.float32)
-    same(_loss(objective, t), _loss(objective, t.to(torch.float64)), "float32 and float64 disagree", 1e-5)
+    same(loss_of(objective, t), loss_of(objective, t.to(torch.float64)), "float32 and float64 disagree", 1e-5)
 
 
 def a_row_alone_is_as_in_a_batch(objective: Any) -> None:
     t = toy()
-    whole = _loss(objective, t)
-    alone = torch.cat([_loss(objective, t.rows([b])) for b in range(4)])
+    whole = loss_of(objective, t)
+    alone = torch.cat([loss_of(objective, t.rows([b])) for b in range(4)])
     same(alone, whole, "a row's loss depends on the other rows")
     order = [2, 0, 3, 1]
-    same(_loss(objective, t.rows(order)), whole[order], "the loss depends on the order of the rows")
+    same(loss_of(objective, t.rows(order)), whole[order], "the loss depends on the order of the rows")
 
 
 def weights_and_totals_are_left_to_the_reduction(objective: Any) -> None:
@@ -66,7 +45,7 @@ def weights_and_totals_are_left_to_the_reduction(objective: Any) -> None:
     other = t.replace(
         weight_B=3 * t.batch.weight_B, totals=dataclasses.replace(t.batch.totals, rows=1.0, tokens=1.0)
     )
-    same(_loss(objective, other), _loss(objective, t), "loss_B is weighted or reduced already")
+    same(loss_of(objective, other), loss_of(objective, t), "loss_B is weighted or reduced already")
 
 
 def order_of_responses_does_not_matter(objective: Any) -> None:
@@ -79,7 +58,7 @@ def order_of_responses_does_not_matter(objective: Any) -> None:
     changes |= {name: getattr(t.batch, name)[:, order][:, :, order] for name in ("prefer_BKK", "win_BKK")}
     moved = t.replace(**changes)
     moved = dataclasses.replace(moved, reward_BK=t.reward_BK[:, order], logp_BKT=t.logp_BKT[:, order])
-    same(_loss(objective, moved), _loss(objective, t), "the loss depends on the order of the responses")
+    same(loss_of(objective, moved), loss_of(objective, t), "the loss depends on the order of the responses")
 
 
 def padding_is_not_read(objective: Any) -> None:
@@ -90,8 +69,8 @@ def padding_is_not_read(objective: Any) -> None:
     garbage = dataclasses.replace(t, reward_BK=leaf, logp_BKT=logp)
     assert t.batch.score_BK is not None
     garbage = garbage.replace(score_BK=t.batch.score_BK.masked_fill(absent, 1e6))
-    loss = _loss(objective, garbage)
-    same(loss.detach(), _loss(objective, t), "the loss reads responses or tokens that are not there")
+    loss = loss_of(objective, garbage)
+    same(loss.detach(), loss_of(objective, t), "the loss reads responses or tokens that are not there")
     for name, found, where in (
         ("rewards", gradient(loss, leaf), absent),
         ("logp", gradient(loss, logp), masked_out),
@@ -106,79 +85,17 @@ def further_padding_changes_nothing(objective: Any) -> None:
     pads |= {"good_BK": k, "bad_BK": k, "demo_BK": k, "score_BK": k}
     longer = t.replace(**{name: pad(getattr(t.batch, name), by) for name, by in pads.items()})
     longer = dataclasses.replace(longer, reward_BK=pad(t.reward_BK, k), logp_BKT=pad(t.logp_BKT, kt))
-    same(_loss(objective, longer), _loss(objective, t), "the loss depends on how far the batch is padded")
+    same(loss_of(objective, longer), loss_of(objective, t), "the loss depends on how far the batch is padded")
 
 
 def gradients_are_right(objective: Any) -> None:
     t = toy(rows=2)
 
     def loss(reward_BK: Tensor, logp_BKT: Tensor) -> Tensor:
-        return _loss(objective, dataclasses.replace(t, reward_BK=reward_BK, logp_BKT=logp_BKT))
+        return loss_of(objective, dataclasses.replace(t, reward_BK=reward_BK, logp_BKT=logp_BKT))
 
     leaves = (t.reward_BK.clone().requires_grad_(), t.logp_BKT.clone().requires_grad_())
     torch.autograd.gradcheck(loss, leaves)  # raises with both Jacobians
-
-
-def declares_reads_reward(objective: Any) -> None:
-    t = toy()
-    leaf = t.reward_BK.clone().requires_grad_()
-    found = gradient(_loss(objective, dataclasses.replace(t, reward_BK=leaf)), leaf)
-    rows = bool((found != 0).any(1).all())
-    require(
-        rows == objective.reads_reward,
-        f"reads_reward={objective.reads_reward}, but the gradient says otherwise",
-    )
-
-
-def declares_difference(objective: Any) -> None:
-    if not objective.reads_reward:
-        return
-    t = toy()
-    shift = -torch.tensor([0.3, 0.7, 1.1, 2.0], dtype=torch.float64)[:, None]
-    shifted = _loss(objective, dataclasses.replace(t, reward_BK=t.reward_BK + shift))
-    if objective.difference:
-        same(shifted, _loss(objective, t), "difference=True, but adding c(x) to the rewards changes the loss")
-    else:
-        differ(
-            shifted, _loss(objective, t), "difference=False, but adding c(x) to the rewards changes nothing"
-        )
-
-
-def declares_needs(objective: Any) -> None:
-    require(objective.needs <= FEEDBACK, f"needs={sorted(objective.needs)} is not of {sorted(FEEDBACK)}")
-    t = toy()
-    others = [name for need in FEEDBACK - objective.needs for name in FIELDS[need]]
-    same(
-        _loss(objective, t.replace(**dict.fromkeys(others))),
-        _loss(objective, t),
-        "it reads more than it needs",
-    )
-    for need in sorted(objective.needs):
-        for name in FIELDS[need]:
-            try:
-                _loss(objective, t.replace(**{name: None}))
-            except ValueError:
-                continue
-            raise AssertionError(f"needs {need}, but does without {name}, or fails with no ValueError")
-
-
-def declares_margin(objective: Any) -> None:
-    t = toy()
-    plain, with_margin = _loss(objective, t), _loss(objective, t, margin_BKK=0.4)
-    if objective.reads_margin:
-        differ(plain, with_margin, "reads_margin=True, but a margin changes nothing")
-    else:
-        same(plain, with_margin, "reads_margin=False, but a margin changes the loss")
-
-
-def declares_roles(objective: Any) -> None:
-    t = toy()
-    plain = _loss(objective, t)
-    negative = _loss(objective, t, roles=lambda reward: (torch.zeros_like(reward), reward))
-    if objective.reads_roles:
-        differ(plain, negative, "reads_roles=True, but polarity changes nothing")
-    else:
-        same(plain, negative, "reads_roles=False, but polarity changes the loss")
 
 
 def a_better_response_should_be_worth_more(objective: Any) -> None:
@@ -191,7 +108,7 @@ def a_better_response_should_be_worth_more(objective: Any) -> None:
     )
     reward = torch.full((2, 2), -0.7, dtype=torch.float64, requires_grad=True)
     logp = t.logp_BKT.clone().requires_grad_()
-    loss = _loss(objective, dataclasses.replace(t, reward_BK=reward, logp_BKT=logp))
+    loss = loss_of(objective, dataclasses.replace(t, reward_BK=reward, logp_BKT=logp))
     found = gradient(loss, reward) if objective.reads_reward else gradient(loss, logp).sum(-1)
     require(bool((found[:, 0] < 0).all()), "the gradient pushes the better response down, or nowhere")
     require(bool((found[:, 1] >= 0).all()), "the gradient pushes the worse response up")
@@ -213,8 +130,8 @@ def a_list_is_the_sum_of_its_pairs(objective: Any) -> None:
         two = dataclasses.replace(
             t.replace(**changes), reward_BK=t.reward_BK[:, pair], logp_BKT=t.logp_BKT[:, pair]
         )
-        total = total + _loss(objective, two)
-    same(total, _loss(objective, t), "a list's loss is not the sum over its pairs")
+        total = total + loss_of(objective, two)
+    same(total, loss_of(objective, t), "a list's loss is not the sum over its pairs")
 
 
 def statistic_is_a_sum_without_gradient(objective: Any) -> None:
@@ -229,25 +146,10 @@ def statistic_is_a_sum_without_gradient(objective: Any) -> None:
     garbage = leaf.detach().masked_fill(~t.batch.present_BK, torch.nan)
     same(objective.observe(garbage, t.batch), whole, "the statistic reads responses that are not there")
     differ(
-        _loss(objective, t), _loss(objective, t, statistics=whole.abs() * 3), "the statistic changes nothing"
+        loss_of(objective, t),
+        loss_of(objective, t, statistics=whole.abs() * 3),
+        "the statistic changes nothing",
     )
-
-
-def declares_per_token(objective: Any) -> None:
-    """A sum over tokens: the loss of a response is that of its first tokens plus that of the others."""
-    t = toy(ragged=False)
-    first = torch.arange(5) < 2
-    parts = [_loss(objective, t.replace(mask_BKT=t.batch.mask_BKT & keep)) for keep in (first, ~first)]
-    additive = bool(torch.allclose(parts[0] + parts[1], _loss(objective, t)))
-    require(additive == objective.per_token, f"per_token={objective.per_token}, but the loss says otherwise")
-
-
-def every_field_is_read(objective: Any) -> None:
-    t = toy()
-    for field, other in variants(objective):
-        differ(_loss(objective, t), _loss(other, t), f"the loss does not depend on {field}")
-        texts = [part.text("r", "r", "") for part in (objective, other)]
-        require(texts[0] != texts[1], f"the formula's text does not show {field}")
 
 
 CHECKS = (
@@ -259,14 +161,7 @@ CHECKS = (
     padding_is_not_read,
     further_padding_changes_nothing,
     gradients_are_right,
-    declares_reads_reward,
-    declares_difference,
-    declares_needs,
-    declares_margin,
-    declares_roles,
     a_better_response_should_be_worth_more,
     a_list_is_the_sum_of_its_pairs,
     statistic_is_a_sum_without_gradient,
-    declares_per_token,
-    every_field_is_read,
 )

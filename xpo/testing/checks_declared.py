@@ -1,0 +1,113 @@
+"""That an objective's declarations are true."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+
+from xpo.contracts import FEEDBACK
+from xpo.testing.batches import toy
+from xpo.testing.run_objective import loss as loss_of
+from xpo.testing.tools import differ, gradient, require, same, variants
+
+FIELDS = {
+    "comparisons": ("prefer_BKK",),
+    "labels": ("good_BK", "bad_BK"),
+    "scores": ("score_BK",),
+    "wins": ("win_BKK",),
+    "demonstrations": ("demo_BK",),
+}
+
+
+def declares_reads_reward(objective: Any) -> None:
+    t = toy()
+    leaf = t.reward_BK.clone().requires_grad_()
+    found = gradient(loss_of(objective, dataclasses.replace(t, reward_BK=leaf)), leaf)
+    rows = bool((found != 0).any(1).all())
+    require(
+        rows == objective.reads_reward,
+        f"reads_reward={objective.reads_reward}, but the gradient says otherwise",
+    )
+
+
+def declares_difference(objective: Any) -> None:
+    if not objective.reads_reward:
+        return
+    t = toy()
+    shift = -torch.tensor([0.3, 0.7, 1.1, 2.0], dtype=torch.float64)[:, None]
+    shifted = loss_of(objective, dataclasses.replace(t, reward_BK=t.reward_BK + shift))
+    if objective.difference:
+        same(
+            shifted, loss_of(objective, t), "difference=True, but adding c(x) to the rewards changes the loss"
+        )
+    else:
+        differ(
+            shifted, loss_of(objective, t), "difference=False, but adding c(x) to the rewards changes nothing"
+        )
+
+
+def declares_needs(objective: Any) -> None:
+    require(objective.needs <= FEEDBACK, f"needs={sorted(objective.needs)} is not of {sorted(FEEDBACK)}")
+    t = toy()
+    others = [name for need in FEEDBACK - objective.needs for name in FIELDS[need]]
+    same(
+        loss_of(objective, t.replace(**dict.fromkeys(others))),
+        loss_of(objective, t),
+        "it reads more than it needs",
+    )
+    for need in sorted(objective.needs):
+        for name in FIELDS[need]:
+            try:
+                loss_of(objective, t.replace(**{name: None}))
+            except ValueError:
+                continue
+            raise AssertionError(f"needs {need}, but does without {name}, or fails with no ValueError")
+
+
+def declares_margin(objective: Any) -> None:
+    t = toy()
+    plain, with_margin = loss_of(objective, t), loss_of(objective, t, margin_BKK=0.4)
+    if objective.reads_margin:
+        differ(plain, with_margin, "reads_margin=True, but a margin changes nothing")
+    else:
+        same(plain, with_margin, "reads_margin=False, but a margin changes the loss")
+
+
+def declares_roles(objective: Any) -> None:
+    t = toy()
+    plain = loss_of(objective, t)
+    negative = loss_of(objective, t, roles=lambda reward: (torch.zeros_like(reward), reward))
+    if objective.reads_roles:
+        differ(plain, negative, "reads_roles=True, but polarity changes nothing")
+    else:
+        same(plain, negative, "reads_roles=False, but polarity changes the loss")
+
+
+def declares_per_token(objective: Any) -> None:
+    """A sum over tokens: the loss of a response is that of its first tokens plus that of the others."""
+    t = toy(ragged=False)
+    first = torch.arange(5) < 2
+    parts = [loss_of(objective, t.replace(mask_BKT=t.batch.mask_BKT & keep)) for keep in (first, ~first)]
+    additive = bool(torch.allclose(parts[0] + parts[1], loss_of(objective, t)))
+    require(additive == objective.per_token, f"per_token={objective.per_token}, but the loss says otherwise")
+
+
+def every_field_is_read(objective: Any) -> None:
+    t = toy()
+    for field, other in variants(objective):
+        differ(loss_of(objective, t), loss_of(other, t), f"the loss does not depend on {field}")
+        texts = [part.text("r", "r", "") for part in (objective, other)]
+        require(texts[0] != texts[1], f"the formula's text does not show {field}")
+
+
+CHECKS = (
+    declares_reads_reward,
+    declares_difference,
+    declares_needs,
+    declares_margin,
+    declares_roles,
+    declares_per_token,
+    every_field_is_read,
+)
