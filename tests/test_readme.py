@@ -20,7 +20,7 @@ CORE = sorted(path.stem for path in (ROOT / "conf" / "algo").glob("*.yaml"))
 
 def commands(program: str) -> list[tuple[str, str]]:
     """(page, arguments) of every indented command line that starts with a program."""
-    pattern = re.compile(rf"^ {{4}}{program}\b(.*)$", re.MULTILINE)
+    pattern = re.compile(rf"^ {{4}}{program}(| .*)$", re.MULTILINE)
     return [(page.name, line.strip()) for page in PAGES for line in pattern.findall(page.read_text())]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 Xpo = Callable[..., subprocess.CompletedProcess[str]]
 
-SHORT = ("trainer.steps=2",)
+SHORT = ("data.mode=sampled", "data.records=64", "trainer.steps=2", "optimizer.warmup_steps=null")
 
 
 @pytest.fixture(params=["dropped", "installed"])
@@ -45,9 +45,12 @@ def test_its_options_can_be_explained_beside_the_cores(xpo: Xpo):
 def test_its_values_are_checked_like_the_cores(xpo: Xpo):
     done = xpo("algo=example", "divergence.gamma=-1")
     assert done.returncode != 0
-    assert "gamma must be above 0, got -1.0" in done.stderr
+    assert "divergence=gamma_chi: gamma must be above 0" in done.stderr
+    assert "got -1.0" in done.stderr
 
 
-def test_it_trains(xpo: Xpo, tmp_path: Path):
-    ok(xpo("algo=example", f"hydra.run.dir={tmp_path / 'run'}", *SHORT))
-    assert json.loads((tmp_path / "run" / "summary.json").read_text())
+def test_it_trains_on_what_its_feedback_lets_through(xpo: Xpo, tmp_path: Path):
+    ok(xpo("algo=example", "feedback.min_gap=0.75", f"hydra.run.dir={tmp_path / 'run'}", *SHORT))
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["algo"] == "example"
+    rows = json.loads((tmp_path / "run" / "manifest.json").read_text())["dropped_rows"]["train"]
+    assert rows["dropped"]["no comparison won by 0.75 or more"] == rows["read"] - rows["kept"] > 0

@@ -17,11 +17,11 @@ from xpo.registry import register
 class GammaChi(FDivergence):
     """f(u) = (u - 1)^2 / 2 + gamma (u log u - u + 1), gamma > 0. Huang et al. 2024, arXiv 2407.13399.
 
-    The paper's general mix; gamma = 1 is its own choice, and a large gamma is DPO at beta * gamma.
+    The paper's general mix; gamma = 1 is ``chi2_kl``, and a large gamma is DPO at beta * gamma.
     Differs from the paper: the reward difference is not clipped to twice a reward bound.
     """
 
-    gamma: float = 1.0
+    gamma: float = 0.5
 
     def __post_init__(self) -> None:
         if not 0 < self.gamma < math.inf:
