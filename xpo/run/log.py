@@ -48,8 +48,8 @@ class MetricLog:
         self._writes = rank == 0
         if self._writes:
             output_folder(run.directory)
-            self._file = _open(self.path)
             self._sinks = list(option.open(run))
+            self._file = _open(self.path)
 
     def log(self, metrics: Mapping[str, float], step: int, stage: str = "align") -> None:
         """Write metrics of one step. A value that is not finite is null in the file, named beside it."""

@@ -23,9 +23,6 @@ def write_summary(
 
     ``about`` is whatever identifies the run to a reader of many: algo, axes, seed, stages, paths.
     """
-    clash = {"status", "seconds", "metrics"} & set(about)
-    if clash:
-        raise ValueError(f"a summary sets {sorted(clash)} itself")
     finite = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
     body = {"status": status, "seconds": round(seconds, 3), "metrics": finite, **plain(about)}
     return write_json(directory / "summary.json", body)

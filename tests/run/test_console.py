@@ -1,0 +1,82 @@
+"""The tables at the end of a run and of a sweep."""
+
+from __future__ import annotations
+
+import pytest
+
+from xpo.run.console import duration, render_outcome, render_sweep
+
+GOLD = {
+    "reference": {"gold/gap_closed": 0.0, "gold/reward": 0.1234567, "gold/win_rate": 0.5},
+    "policy": {"gold/gap_closed": 0.9961, "gold/reward": 0.8, "gold/win_rate": 0.9, "unknown": 1.0},
+    "optimum": {"gold/gap_closed": 1.0, "gold/reward": float("nan")},
+}
+
+
+def outcome(terminal: bool) -> str:
+    return render_outcome(GOLD, title="algo=dpo", seconds=42.13, where="outputs/dpo/x", terminal=terminal)
+
+
+def test_a_plain_outcome() -> None:
+    assert outcome(terminal=False).splitlines() == [
+        "algo=dpo",
+        "                                reference  policy  optimum",
+        "gap to the optimum closed           0.0 %  99.6 %  100.0 %",
+        "reward                             0.1235     0.8      nan",
+        "win rate against the reference     50.0 %  90.0 %",
+        "42.1 s; everything lies in outputs/dpo/x",
+    ]
+
+
+def test_a_terminal_gets_a_box_with_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    text = outcome(terminal=True)
+    assert "\x1b[" in text and "99.6 %" in text and "0.1235" in text
+
+
+def test_off_a_terminal_is_the_default(capsys: pytest.CaptureFixture[str]) -> None:
+    assert render_outcome({}, title="t", seconds=1, where="w") == "t\n1.0 s; everything lies in w\n"
+
+
+ROWS = [
+    {
+        "cell": 0,
+        "settings": {"algo": "dpo", "divergence": "js"},
+        "status": "done",
+        "metrics": {"gold/gap_closed": 0.991, "gold/reward": 0.5},
+        "seconds": 61.0,
+        "dir": "outputs/0",
+    },
+    {
+        "cell": 1,
+        "settings": {"algo": "kto", "divergence": "js"},
+        "status": "refused",
+        "reason": "no [difference]",
+    },
+]
+
+
+def test_a_plain_sweep() -> None:
+    assert render_sweep(ROWS, terminal=False).splitlines() == [
+        "2 cells: 1 done, 1 refused",
+        "algo  divergence  status   gold/gap_closed  gold/reward       time  reason",
+        "dpo   js          done              99.1 %          0.5  1 min 1 s",
+        "kto   js          refused                                           no [difference]",
+    ]
+
+
+def test_a_sweep_on_a_terminal_takes_brackets_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
+    assert "no [difference]" in render_sweep(ROWS, terminal=True)
+
+
+def test_a_sweep_without_settings_shows_overrides_and_no_empty_column() -> None:
+    text = render_sweep([{"overrides": ["algo=dpo", "seed=1"], "status": "done"}], terminal=False)
+    assert text.splitlines()[1:] == ["overrides        status  time", "algo=dpo seed=1  done"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.04, "0.0 s"), (59.94, "59.9 s"), (60, "1 min 0 s"), (7800, "2 h 10 min")]
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
