@@ -8,7 +8,7 @@ from xpo.compose.compose import compose_config, presets, resolve
 from xpo.compose.errors import ConfigError, Refused
 
 if TYPE_CHECKING:
-    from xpo.compose.build import Composition
+    from xpo.compose.composition import Composition
 
 __all__ = ["ConfigError", "Refused", "build", "compose_config", "presets", "resolve"]
 
@@ -18,7 +18,7 @@ def build(config: dict[str, Any]) -> Composition:
 
     Raises ``ConfigError`` for a value, key or type at fault and ``Refused`` for a combination.
     """
-    from xpo.compose.build import instantiate
+    from xpo.compose.composition import instantiate
     from xpo.compose.compat import check
 
     composition = instantiate(config)

@@ -12,7 +12,7 @@ from itertools import combinations, product
 from typing import Any
 
 from xpo import registry
-from xpo.compose.build import Composition
+from xpo.compose.composition import Composition
 from xpo.compose.errors import Refused
 from xpo.compose.groups import AXES
 from xpo.compose.rules import RULES, Reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from xpo.compose.build import Composition
+from xpo.compose.composition import Composition
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from xpo.compose.groups import AXES
 from xpo.explain.presets import Preset, read
 
 if TYPE_CHECKING:
-    from xpo.compose.build import Composition
+    from xpo.compose.composition import Composition
     from xpo.explain.formula import Formula
 
 SHOWN = (*AXES, "objective", "margin", "reduce", "adapter", "optimizer")

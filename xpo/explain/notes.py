@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from xpo.arrow import OffPolicy
-    from xpo.compose.build import Composition
+    from xpo.compose.composition import Composition
     from xpo.explain.formula import Formula
 
 SYMBOLS = {
