@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from xpo.arrow import OffPolicy
-from xpo.compose.build import Composition
+from xpo.compose.composition import Composition
 from xpo.compose.groups import AXES
 from xpo.explain.formula import formula
 from xpo.model.loaded import Loaded

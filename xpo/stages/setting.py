@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from xpo.compose.build import Composition
+from xpo.compose.composition import Composition
 from xpo.run.log import MetricLog
 from xpo.run.manifest import Manifest
 
