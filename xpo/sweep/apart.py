@@ -15,6 +15,7 @@ from pathlib import Path
 from xpo.sweep.grid import Cell
 from xpo.sweep.rows import Row, metrics_of, one_line, row
 
+PROGRAM = (sys.executable, "-m", "xpo")
 GRACE_SECONDS = 20.0  # between asking a cell to end and ending it
 
 
@@ -60,17 +61,10 @@ def run_apart(jobs: list[Job], processes: int, shared: list[str], ended: Callabl
 
 def _start(job: Job, shared: list[str], environment: dict[str, str]) -> _Running:
     job.folder.mkdir(parents=True, exist_ok=True)
-    command = [
-        sys.executable,
-        "-m",
-        "xpo",
-        *job.cell.overrides,
-        *shared,
-        f"hydra.run.dir={_quoted(job.folder)}",
-    ]
+    own = [*job.cell.overrides, *shared, f"hydra.run.dir={_quoted(job.folder)}"]
     with (job.folder / "console.log").open("wb") as console:
         process = subprocess.Popen(
-            command,
+            [*PROGRAM, *own],
             stdin=subprocess.DEVNULL,
             stdout=console,
             stderr=subprocess.STDOUT,
@@ -81,8 +75,7 @@ def _start(job: Job, shared: list[str], environment: dict[str, str]) -> _Running
 
 
 def _quoted(path: Path) -> str:
-    escaped = str(path.absolute()).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+    return "'" + str(path.absolute()).replace("'", "\\'") + "'"
 
 
 def _environment(processes: int) -> dict[str, str]:

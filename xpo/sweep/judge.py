@@ -15,6 +15,7 @@ class Verdict:
 
     cell: Cell
     config: Any = None
+    ranks: int = 1
     error: Exception | None = None
 
 
@@ -31,10 +32,10 @@ def judge(cell: Cell, config_loader: Any, master: Any) -> Verdict:
     try:
         config = config_loader.load_sweep_config(master, list(cell.overrides))
         own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
-        build(resolve(own))
+        trainer = build(resolve(own)).trainer
     except (HydraException, OmegaConfBaseException, UserError) as error:
         return Verdict(cell, error=error)
-    return Verdict(cell, config)
+    return Verdict(cell, config, trainer.devices * trainer.nodes)
 
 
 def rejected(verdicts: list[Verdict]) -> list[Row]:

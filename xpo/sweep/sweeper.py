@@ -66,9 +66,11 @@ class XpoSweeper(Sweeper):
         return board.rows
 
     def _run(self, accepted: list[Verdict], board: Board) -> None:
-        if self.processes is not None:
+        # ranks are made by starting the command line again: in this process that would be the whole sweep
+        at_once = self.processes or (1 if any(verdict.ranks > 1 for verdict in accepted) else None)
+        if at_once is not None:
             jobs = [Job(verdict.cell, board.folder_of(verdict.cell)) for verdict in accepted]
-            run_apart(jobs, self.processes, self._shared(), board.add)
+            run_apart(jobs, at_once, self._shared(), board.add)
             return
         for verdict in accepted:
             board.begins(verdict.cell)
