@@ -66,7 +66,7 @@ def _objects(content: list[Any], path: str, on_bad: OnBad) -> Iterator[Raw]:
 
 def _line(line: bytes, where: str) -> dict[str, Any]:
     try:
-        row = json.loads(line.decode("utf-8-sig"))
+        row = json.loads(line.decode("utf-8-sig").rstrip("\r\n"))
     except UnicodeDecodeError as error:
         raise BadRow(where, "not UTF-8", f"not UTF-8 at byte {error.start + 1} of the line") from None
     except json.JSONDecodeError as error:

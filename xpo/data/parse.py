@@ -72,7 +72,7 @@ def _scored(values: Values, where: str) -> Record:
 def _demonstration(values: Values, where: str) -> Record:
     if values.get("messages") is not None:
         prompt, responses = joined(None, (text_of(values["messages"], "messages"),))
-        _checked(responses[0], "messages")
+        _nonempty(responses[0], "messages")
     elif values.get("completion") is not None:
         prompt, responses = joined(_prompt(values) or "", (_response(values, "completion"),))
     elif values.get("text") is not None:
@@ -104,7 +104,10 @@ def _response(values: Values, column: str) -> Text:
 
 
 def _checked(value: Any, column: str) -> Text:
-    text = text_of(value, column)
+    return _nonempty(text_of(value, column), column)
+
+
+def _nonempty(text: Text, column: str) -> Text:
     if not text or (not isinstance(text, str) and not text[-1].content):
         raise Malformed("empty response", f"column {column!r} is an empty response")
     return text

@@ -39,10 +39,10 @@ class Record:
 
     @property
     def merit(self) -> tuple[float, ...] | None:
-        """One number per response, higher is better, for ordering only: scores, else minus the rank."""
-        if self.scores is not None:
+        """One number per response, higher is better, for ordering only: minus the rank, else the score."""
+        if self.ranks is None:
             return self.scores
-        return None if self.ranks is None else tuple(-float(rank) for rank in self.ranks)
+        return tuple(-float(rank) for rank in self.ranks)
 
 
 @dataclass(frozen=True)
