@@ -1,0 +1,33 @@
+"""Margins by hand, and the two names of one quantity."""
+
+from __future__ import annotations
+
+import pytest
+
+from xpo.margin.constant import Constant
+from xpo.margin.none import NoMargin
+from xpo.testing import failures, toy
+
+
+def test_by_hand():
+    batch = toy().batch
+    assert Constant(gamma=1.6)(batch, beta=2.0) == 1.6
+    assert Constant(gamma_beta_ratio=0.3)(batch, beta=2.0) == pytest.approx(0.6)
+    assert NoMargin()(batch, beta=2.0) == 0.0
+
+
+def test_kit_for_both_names():
+    assert failures(Constant(gamma=1.6), "margin") == []
+    assert failures(Constant(gamma_beta_ratio=0.3), "margin") == []
+
+
+@pytest.mark.parametrize("fields", [{}, {"gamma": 1.0, "gamma_beta_ratio": 0.5}])
+def test_exactly_one_name(fields: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="exactly one of gamma .* and gamma_beta_ratio"):
+        Constant(**fields)
+
+
+@pytest.mark.parametrize("fields", [{"gamma": -0.1}, {"gamma_beta_ratio": float("inf")}])
+def test_ranges(fields: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="must be at least 0"):
+        Constant(**fields)
