@@ -89,7 +89,7 @@ class TrainingLog(Callback):
         self._stack.close()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self._stack.close()
+        self._stack.__exit__(type(exception), exception, exception.__traceback__)
 
     def _due(self, step: int) -> bool:
         return step % self._every == 0 or step == self._total_steps

@@ -75,6 +75,7 @@ class Default:
 
         if self.threads is not None:
             torch.set_num_threads(self.threads)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs time
         return Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
