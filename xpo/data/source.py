@@ -48,7 +48,7 @@ class FileSource:
         return Rows(self._ready.demonstrations)
 
     def rows(self, start: Policy, needs: frozenset[str]) -> Rows:
-        return Rows(self._ready.train, self._ready.test)
+        return Rows(self._ready.train, self._ready.test, limits=self._ready.limits)
 
     def measure(self, start: Policy) -> None:
         """Files know no exact metrics."""

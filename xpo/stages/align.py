@@ -10,7 +10,7 @@ from typing import Any
 from xpo.arrow import OffPolicy
 from xpo.contracts import Batch, Row
 from xpo.data.collate import Collator
-from xpo.data.loader import EvalLoader
+from xpo.data.loader import EvalLoader, Probes
 from xpo.data.plan import Sizes
 from xpo.module.off_policy import OffPolicyModule
 from xpo.reference.cache import ReferenceCache, hash_rows, open_or_build
@@ -47,6 +47,12 @@ class Alignment:
     def ranks(self) -> tuple[int, int]:
         return rank(), world_size(self.setting.composition.trainer)
 
+    @property
+    def probes(self) -> Probes:
+        """The rows of the objective's whole-step statistic."""
+        bos_id = self.policy.tokenizer.bos_token_id
+        return Probes(self.setting.composition.objective.statistic_rows, self.rows.limits, bos_id)
+
     def collator(self, ref: ReferenceCache | None = None) -> Collator:
         return Collator(self.policy.tokenizer.pad_token_id, self.arrow.prompt_edges, ref, self.policy.scoring.support)
 
@@ -63,7 +69,7 @@ def align(alignment: Alignment) -> dict[str, float]:
         alignment.sizes,
         alignment.collator(train_ref),
         ranks=alignment.ranks,
-        statistic_rows=c.objective.statistic_rows,
+        probes=alignment.probes,
     )
     steps = c.trainer.total_steps(len(alignment.rows.train))
     module = OffPolicyModule(
@@ -142,7 +148,9 @@ def _held_out(
     probes = None
     if alignment.setting.composition.objective.statistic_rows != "none":
         def probes() -> Iterable[Batch]:
-            return probe_batches(rows, alignment.sizes, alignment.collator(), alignment.ranks)
+            return probe_batches(
+                alignment.rows, alignment.sizes, alignment.collator(), alignment.ranks, alignment.probes
+            )
 
     return held_out(module, lambda: loader, len(loader), probes)
 

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from xpo.contracts import Batch, Row, StepTotals
+from xpo.contracts import Batch, Row
 from xpo.data.collate import Collator
-from xpo.data.loader import StepLoader
+from xpo.data.loader import Probes, StepLoader, totals_of
 from xpo.data.plan import Sizes
 from xpo.stages.source import Rows
 
@@ -47,36 +47,28 @@ class PopulationLoader:
 
 def _whole(rows: Sequence[Row], collator: Collator, rank: int, world_size: int) -> Batch:
     mine = range(rank, len(rows), world_size)
-    totals = StepTotals(rows=sum(row.weight for row in rows), tokens=sum(map(_tokens, rows)), micro_batches=1)
-    return collator([rows[i] for i in mine], list(mine), totals)
-
-
-def _tokens(row: Row) -> float:
-    if row.demo is None:
-        return 0.0
-    return row.weight * sum(float(m) * len(r) for m, r in zip(row.demo, row.responses, strict=True))
+    return collator([rows[i] for i in mine], list(mine), totals_of(rows, 1))
 
 
 def training_loader(
-    rows: Rows, sizes: Sizes, collator: Collator, *, ranks: tuple[int, int], statistic_rows: Any
+    rows: Rows, sizes: Sizes, collator: Collator, *, ranks: tuple[int, int], probes: Probes
 ) -> Any:
     """The loader of a training stage; ``ranks`` is (rank, world size)."""
     rank, world_size = ranks
     if rows.population:
-        return PopulationLoader(rows, collator, rank, world_size, probes=statistic_rows != "none")
-    return StepLoader(
-        rows.train, sizes, collator, rank=rank, world_size=world_size, statistic_rows=statistic_rows
-    )
+        return PopulationLoader(rows, collator, rank, world_size, probes=probes.rows != "none")
+    return StepLoader(rows.train, sizes, collator, rank=rank, world_size=world_size, probes=probes)
 
 
 def probe_batches(
-    rows: Sequence[Row], sizes: Sizes, collator: Collator, ranks: tuple[int, int]
+    rows: Rows, sizes: Sizes, collator: Collator, ranks: tuple[int, int], probes: Probes
 ) -> tuple[Batch, ...]:
-    """Mismatched rows of a whole set taken as one step, for evaluation."""
-    whole = dataclasses.replace(sizes, batch_size=len(rows))
-    loader = StepLoader(
-        rows, whole, collator, rank=ranks[0], world_size=ranks[1], statistic_rows="mismatched"
-    )
-    first = next(iter(loader))
+    """The rows of a whole-step statistic over the held-out rows, taken as one step."""
+    rank, world_size = ranks
+    if rows.population:
+        first = next(iter(PopulationLoader(rows, collator, rank, world_size, probes=True)))
+    else:
+        whole = dataclasses.replace(sizes, batch_size=len(rows.test))
+        first = next(iter(StepLoader(rows.test, whole, collator, rank=rank, world_size=world_size, probes=probes)))
     assert first.probes is not None
     return first.probes

@@ -8,6 +8,7 @@ from typing import Any
 
 from xpo.arrow import OffPolicy
 from xpo.data.collate import Collator
+from xpo.data.loader import Probes
 from xpo.data.plan import Sizes
 from xpo.divergence.none import NoDivergence
 from xpo.length.sum import Sum
@@ -56,7 +57,7 @@ def _train(setting: Setting, source: Source, policy: Policy) -> float:
     sizes = Sizes(c.sft.batch_size, c.trainer.tokens_per_micro_batch, seed=c.seed)
     collator = Collator(policy.tokenizer.pad_token_id, support=policy.scoring.support)
     ranks = (rank(), world_size(c.trainer))
-    loader = training_loader(rows, sizes, collator, ranks=ranks, statistic_rows="none")
+    loader = training_loader(rows, sizes, collator, ranks=ranks, probes=Probes())
     settings = dataclasses.replace(c.trainer, batch_size=c.sft.batch_size, steps=c.sft.steps, epochs=c.sft.epochs)
     steps = settings.total_steps(len(rows.train))
     optimizer = dataclasses.replace(c.optimizer, lr=c.sft.lr)

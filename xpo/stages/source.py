@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from xpo.contracts import Row
+from xpo.data.truncate import Limits
 from xpo.run import samples
 from xpo.scoring.support import Support
 
@@ -23,13 +24,14 @@ class Rows:
     """Training rows and, where the data know them exactly, the rows of the whole-step statistic.
 
     ``population``: the rows are a whole population with exact masses; every optimizer step takes all of
-    them. ``probes`` is None where mismatched rows are drawn from the rows themselves.
+    them. ``probes`` is None where mismatched rows are drawn from the rows themselves, within ``limits``.
     """
 
     train: Sequence[Row]
     test: Sequence[Row] = ()
     probes: Sequence[Row] | None = None
     population: bool = False
+    limits: Limits = Limits()
 
 
 Measure = Callable[[Any], Mapping[str, float]]
