@@ -30,7 +30,7 @@ class StepLoader:
     Give ``accumulate_grad_batches=loader.micro_batches`` to Lightning. Every batch carries the totals of
     its step over all ranks. The first of each step carries ``probes``, one batch for each micro-batch of
     this rank: ``step`` the step's own rows (with their cached reference), ``mismatched`` their prompts
-    with other rows' responses (index -1, no cached reference, weights those of the prompts).
+    with other rows' responses (no cached reference; index and weight are those of the prompt's row).
     ``state_dict`` is the place in the epoch: what comes after it is the same in a new process.
     """
 
@@ -143,8 +143,7 @@ def _mismatched(loader: StepLoader, step: _Step) -> tuple[Batch, ...]:
             mismatched(loader.rows[i], loader.rows[partner[i]], loader.probes.limits, loader.probes.bos_id)
             for i in group
         ]
-        filler = replace(loader.rows[loader._filler], weight=0.0)
-        probes.append(collator(rows or [filler], [-1] * max(1, len(group)), step.totals))
+        probes.append(collator(rows or [loader.rows[loader._filler]], group or (-1,), step.totals))
     return tuple(probes)
 
 
