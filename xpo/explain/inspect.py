@@ -59,16 +59,16 @@ def main(arguments: list[str]) -> int:
     split, overrides = _taken(arguments, "split", "train")
     if not number.isdigit() or split not in ("train", "test"):
         raise ConfigError(f"n must be a whole number and split train or test, got n={number} split={split}")
-    rows, counts, tokenizer = prepared(overrides, split)
+    rows, tokenizer = prepared(overrides, split)
     shown = Shown(tokenizer, sys.stdout.isatty() and "NO_COLOR" not in os.environ)
     for place, row in enumerate(rows[: int(number)]):
         print("\n".join([f"{split} row {place}  {row.source}".rstrip(), *lines(row, shown)]), end="\n\n")
-    print("\n".join(_about(rows, counts, split)))
+    print(f"{split}: {len(rows)} rows")
     return 0
 
 
-def prepared(overrides: list[str], split: str) -> tuple[Sequence[Row], dict[str, Any], Any]:
-    """The rows of a split, the tally of every split, and the tokenizer."""
+def prepared(overrides: list[str], split: str) -> tuple[Sequence[Row], Any]:
+    """The rows of a split (what was dropped on the way is printed), and the tokenizer."""
     from xpo.arrow import OffPolicy
     from xpo.compose import build, compose_config
     from xpo.scoring.path import choose_path
@@ -83,7 +83,7 @@ def prepared(overrides: list[str], split: str) -> tuple[Sequence[Row], dict[str,
     source.tokenize(loaded.tokenizer, window(loaded.model))
     scoring = Scoring(path=choose_path(loaded.model)[0], support=source.support)
     rows = source.rows(Policy(loaded.model, loaded.tokenizer, scoring, not loaded.untrained), arrow.needs)
-    return rows.train if split == "train" else rows.test, dict(source.counts()), loaded.tokenizer
+    return (rows.train if split == "train" else rows.test), loaded.tokenizer
 
 
 def lines(row: Row, shown: Shown) -> list[str]:
@@ -108,15 +108,6 @@ def _said(row: Row, k: int) -> str:
     if row.scores is not None:
         said.append(f"score {row.scores[k]:.4g}")
     return f": {', '.join(said)}" if said else ""
-
-
-def _about(rows: Sequence[Row], counts: dict[str, Any], split: str) -> list[str]:
-    found = [f"{split}: {len(rows)} rows"]
-    for name, tally in counts.items():
-        found.append(f"{name}: {tally['read']} read, {tally['kept']} kept")
-        found += [f"  dropped {number:>6}  {reason}" for reason, number in tally["dropped"].items()]
-        found += [f"  noted   {number:>6}  {what}" for what, number in tally["noted"].items()]
-    return found
 
 
 def _taken(arguments: list[str], key: str, default: str) -> tuple[str, list[str]]:
