@@ -37,7 +37,11 @@ def byte_bpe(texts: Iterable[str], *, bos: bool = True, split: bool = True, **sp
     return PreTrainedTokenizerFast(tokenizer_object=core, **names)
 
 
-TEXTS = ["What is two and two? It is four.", "Où est le café? Là-bas, près de l'école.", "日本語のテキスト 🙂🙃"] * 4
+TEXTS = [
+    "What is two and two? It is four.",
+    "Où est le café? Là-bas, près de l'école.",
+    "日本語のテキスト 🙂🙃",
+] * 4
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +54,11 @@ def write(tmp_path: Path) -> Callable[..., str]:
     """Rows (or raw text) to a JSON lines file; the path as a string."""
 
     def to_file(rows: Any, name: str = "rows.jsonl") -> str:
-        text = rows if isinstance(rows, str) else "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        text = (
+            rows
+            if isinstance(rows, str)
+            else "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        )
         path = tmp_path / name
         path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
         return str(path)

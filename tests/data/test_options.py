@@ -68,7 +68,9 @@ def test_hold_out_is_by_prompt(write: Callable[..., str]) -> None:
 
 
 def test_test_path_tells_shared_prompts(write: Callable[..., str]) -> None:
-    splits = Jsonl(path=write(PAIRS), test_path=write(PAIRS[:3] + [{**PAIRS[0], "prompt": "new"}], "t.jsonl")).read()
+    splits = Jsonl(
+        path=write(PAIRS), test_path=write(PAIRS[:3] + [{**PAIRS[0], "prompt": "new"}], "t.jsonl")
+    ).read()
     assert len(splits.train) == 40 and len(splits.test) == 4
     assert splits.counts["test"].noted["prompt also in train"] == 3
 
@@ -83,7 +85,9 @@ def test_limit_and_order(write: Callable[..., str]) -> None:
 
 
 def test_demonstrations_have_their_own_file(write: Callable[..., str]) -> None:
-    demos = write([{"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}]}], "d.jsonl")
+    demos = write(
+        [{"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}]}], "d.jsonl"
+    )
     splits = Jsonl(path=write(PAIRS), demonstrations=demos).read()
     assert splits.given and len(splits.demonstrations) == 1
     assert splits.demonstrations[0].prompt[0].content == "u"  # type: ignore[union-attr]
@@ -109,5 +113,7 @@ def test_impossible_options(options: dict[str, Any], message: str) -> None:
 def test_window() -> None:
     assert Jsonl(path="a.jsonl").limits(100).max_length == 100
     assert Jsonl(path="a.jsonl", max_length=50).limits(100).max_length == 50
-    with pytest.raises(DataError, match="data.max_length=200 is more than the model's window of 100 positions"):
+    with pytest.raises(
+        DataError, match="data.max_length=200 is more than the model's window of 100 positions"
+    ):
         Jsonl(path="a.jsonl", max_length=200).limits(100)

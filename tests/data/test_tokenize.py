@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from tests.data.conftest import CHAT, TEXTS, byte_bpe
 
+from tests.data.conftest import CHAT, TEXTS, byte_bpe
 from xpo.contracts import Row
 from xpo.data.counts import Counts
 from xpo.data.errors import DataError
@@ -124,7 +124,9 @@ def test_a_response_of_several_turns_keeps_them(tokenizer: Any) -> None:
 def test_a_prompt_that_ends_in_the_answer_is_continued(tokenizer: Any) -> None:
     prompt = messages(("user", "hi"), ("assistant", "well, "))
     row = one(pair(prompt, messages(("assistant", "yes")), messages(("assistant", "no"))), tokenizer)
-    assert tokenizer.decode([*row.prompt, *row.responses[1]]) == "<s><|user|>hi</s>\n<|assistant|>well, no</s>"
+    assert (
+        tokenizer.decode([*row.prompt, *row.responses[1]]) == "<s><|user|>hi</s>\n<|assistant|>well, no</s>"
+    )
 
 
 def test_messages_need_a_template() -> None:
@@ -138,7 +140,9 @@ def test_messages_need_a_template() -> None:
 
 def test_cut_responses_train_no_eos(tokenizer: Any) -> None:
     counts = Counts()
-    row = one(pair("Q" * 40, "A" * 30, "B" * 5), tokenizer, counts, max_length=24, min_prompt=6, min_response=6)
+    row = one(
+        pair("Q" * 40, "A" * 30, "B" * 5), tokenizer, counts, max_length=24, min_prompt=6, min_response=6
+    )
     first, second = row.responses
     assert len(row.prompt) == 6 and len(first) == 18
     assert tokenizer.eos_token_id not in first and second[-1] == tokenizer.eos_token_id
@@ -157,7 +161,12 @@ def test_identical_responses(tokenizer: Any) -> None:
     assert rows_of([pair("Q", " A", " A")], tokenizer, counts) == []
     assert counts.dropped == {"identical responses": 1}
     # cut to the same tokens is the same
-    assert rows_of([pair("Q", "A" * 30 + "b", "A" * 30 + "c")], tokenizer, max_length=8, min_prompt=1, min_response=4) == []
+    assert (
+        rows_of(
+            [pair("Q", "A" * 30 + "b", "A" * 30 + "c")], tokenizer, max_length=8, min_prompt=1, min_response=4
+        )
+        == []
+    )
 
 
 def test_a_list_keeps_each_response_once(tokenizer: Any) -> None:
@@ -193,7 +202,9 @@ def test_no_row_is_ever_empty_or_too_long(bos: bool) -> None:
     draw = random.Random(0)
     alphabet = ["It is", " ", "é", "🙂", "four.", "\n", "a", "</s>", "語"]
     for _ in range(150):
-        texts = ["".join(draw.choices(alphabet, k=draw.randrange(0, 30))) for _ in range(draw.randrange(2, 5))]
+        texts = [
+            "".join(draw.choices(alphabet, k=draw.randrange(0, 30))) for _ in range(draw.randrange(2, 5))
+        ]
         limits = Limits(
             max_length=draw.choice([None, 6, 12, 40]),
             max_prompt_length=draw.choice([None, 1, 9]),

@@ -123,10 +123,10 @@ def _distinct(item: Example, prompt: list[int], responses: list[list[int]], coun
     keep = sorted(first.values())
     if len(keep) < len(responses):
         item = take(item, keep)
-        counts.note("responses that equal another of their row", len(responses) - len(keep))
         if len(keep) < 2 or (item.prefer is not None and not sum(map(sum, item.prefer))):
             counts.drop("identical responses")
             return None
+        counts.note("responses that equal another of their row", len(responses) - len(keep))
     masses = {
         field.name: getattr(item, field.name) for field in dataclasses.fields(item) if field.name in _MASSES
     }
