@@ -69,6 +69,7 @@ def options_of(group: str) -> dict[str, set[str]]:
         for path in sorted((root / group).glob("*.yaml")):
             node = OmegaConf.load(path)
             if isinstance(node, DictConfig):
+                node = node.get(group, node)  # a file of the global package holds its option one level down
                 found.setdefault(str(node.get("name", path.stem)), set()).update(map(str, node.keys()))
     return found
 
