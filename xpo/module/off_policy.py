@@ -40,16 +40,20 @@ class OffPolicyModule(PolicyModule):
     def loss(self, batch: Batch) -> Tensor:
         if batch.probes is not None:
             self._statistics = self.observe(batch.probes)
-        loss, metrics = self.evaluate(batch, self._statistics)
+        loss, metrics = self.evaluate(batch, self._statistics, self.sums.wanted)
         self.sums.add_all(metrics)
         return loss
 
-    def evaluate(self, batch: Batch, statistics: Tensor | None) -> tuple[Tensor, dict[str, Ratio]]:
-        """One batch's share of the objective, and its metrics."""
+    def evaluate(
+        self, batch: Batch, statistics: Tensor | None, measured: bool = True
+    ) -> tuple[Tensor, dict[str, Ratio]]:
+        """One batch's share of the objective, and its metrics (if not ``measured``: those that cost nothing)."""
         logp_BKT, prompt_logp_BP, ref_logp_BKT = self.log_probs(batch)
         scored = self.arrow(batch, logp_BKT, ref_logp_BKT, prompt_logp_BP, statistics)
         metrics: dict[str, Ratio] = {"loss": (scored.share.detach(), batch.weight_B.sum() / batch.totals.rows)}
         metrics |= scored.metrics
+        if not measured:
+            return scored.share, metrics
         reward_BK = scored.reward_BK if self.arrow.reads_reward else None
         known_ref = ref_logp_BKT if self.arrow.given_reference else None
         metrics |= preference_metrics(reward_BK, logp_BKT, known_ref, batch)

@@ -25,8 +25,8 @@ class TrainingLog(Callback):
 
     The module adds to ``metrics`` (the same accumulator) whatever it measures; this adds ``grad_norm``
     (before clipping, of the steps that are logged), ``learning_rate`` and ``rows_per_second`` (prompts over
-    all ranks, of the time within batches). ``sparse``: only the steps that are logged are measured; for
-    populations, whose steps all see the same rows.
+    all ranks, of the time within batches). Where an epoch is one batch, so that every step sees the same
+    rows, only the steps that are logged are measured (``metrics.wanted`` tells the module).
     """
 
     def __init__(
@@ -38,18 +38,19 @@ class TrainingLog(Callback):
         every: int = 10,
         total_steps: int,
         shown: Sequence[str] = SHOWN,
-        sparse: bool = False,
     ) -> None:
         self.latest: dict[str, float] = {}
         self._metrics, self._log, self._stage, self._every = metrics, log, stage, every
-        self._total_steps, self._shown, self._sparse = total_steps, tuple(shown), sparse
+        self._total_steps, self._shown = total_steps, tuple(shown)
         self._stack = contextlib.ExitStack()
         self._bar: Bar | None = None
+        self._sparse = False
         self._seen = 0
         self._begin = 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._seen = trainer.global_step
+        self._sparse = trainer.num_training_batches == 1
         self._bar = self._stack.enter_context(
             progress(self._total_steps, f"training ({self._stage})", start=trainer.global_step)
         )

@@ -75,7 +75,8 @@ class Default:
 
         if self.threads is not None:
             torch.set_num_threads(self.threads)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs time
+        # a debugging aid that costs time
+        torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore
         return Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
