@@ -96,7 +96,6 @@ def test_demonstrations_have_their_own_file(write: Callable[..., str]) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"path": ""}, "path must name a file"),
         ({"test_path": "a.jsonl", "test_fraction": 0.1}, "test_path and test_fraction all say"),
         ({"test_fraction": 1.0}, "test_fraction must be at least 0 and below 1, got 1.0"),
         ({"limit": 0}, "limit must be at least 1 row, got 0"),
@@ -117,3 +116,8 @@ def test_window() -> None:
         DataError, match="data.max_length=200 is more than the model's window of 100 positions"
     ):
         Jsonl(path="a.jsonl", max_length=200).limits(100)
+
+
+def test_no_path() -> None:
+    with pytest.raises(DataError, match="data.path is not set: name a file"):
+        Jsonl().read()

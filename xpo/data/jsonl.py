@@ -35,7 +35,7 @@ class Jsonl:
 
     provides: ClassVar[frozenset[str]] = frozenset({"labels"})  # what an annotator may need
 
-    path: str
+    path: str = ""
     test_path: str | None = None
     test_fraction: float | None = None
     demonstrations: str | None = None
@@ -56,10 +56,6 @@ class Jsonl:
     on_long_row: Literal["truncate", "drop"] = "truncate"
 
     def __post_init__(self) -> None:
-        if not self.path:
-            raise ValueError(
-                "path must name a file, a folder or a data set of the hub (data.path=pairs.jsonl.gz)"
-            )
         given = [
             name for name in ("test_path", "test_split", "test_fraction") if self.__dict__[name] is not None
         ]
@@ -94,6 +90,8 @@ class Jsonl:
 
     def read(self) -> Splits:
         """All records, and the tally of what was skipped; nothing is tokenised."""
+        if not self.path:
+            raise DataError("data.path is not set: name a file, a folder or owner/name on the hub")
         counts = {"train": Counts(), "test": Counts()}
         train = self._records(self.path, self.split, counts["train"])
         train = self._limited(train, counts["train"])
