@@ -136,7 +136,8 @@ class Divergence(Protocol):
     """Axis 10. All of them take ``log_u``, the log-ratio log pi - log ref, of any shape.
 
     ``link`` is f'(u) - f'(1), increasing; ``value`` an unbiased and non-negative estimate of D_f per
-    sample from pi; ``optimum`` log pi* of max E[r] - beta D_f in float64 over the last dimension.
+    sample from pi; ``exact`` is D_f and ``optimum`` log pi* of max E[r] - beta D_f, both in float64 over
+    the last dimension.
     """
 
     linear: ClassVar[bool]  # link(l) == c * l
@@ -144,6 +145,7 @@ class Divergence(Protocol):
 
     def link(self, log_u: Tensor) -> Tensor: ...
     def value(self, log_u: Tensor) -> Tensor: ...
+    def exact(self, logp: Tensor, ref_logp: Tensor) -> Tensor: ...
     def optimum(self, ref_logp: Tensor, reward: Tensor, beta: float) -> Tensor: ...
 
 

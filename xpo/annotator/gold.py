@@ -21,7 +21,7 @@ class Gold:
     """Labels drawn from the known reward: Bradley-Terry for pairs, Plackett-Luce for lists.
 
     Records bring the exact rewards as ``scores``. The labeller's own scores are those plus independent
-    Gumbel noise; their order is then a Plackett-Luce draw, for two responses P(i beats j) = sigmoid(r_i - r_j)
+    Gumbel noise; their order is then a Plackett-Luce draw, for two P(i beats j) = sigmoid(r_i - r_j)
     (Yellott 1977, J. Math. Psych. 15). A response is good with probability sigmoid(r - the mean reward of
     its prompt's responses). ``noise`` is the probability that a record's order, or a label, is the
     opposite. ``seed`` draws the labels. Raises ``ValueError`` for records without scores.

@@ -18,8 +18,9 @@ class Gold:
 
     ``mode=population`` trains on exact expectations over the run's reference; ``mode=sampled`` on ``records``
     drawn from it (null: 20,000) with sampled labels. Lists cannot be enumerated, so where a row's responses
-    matter together population mode too draws ``records`` lists (null: 4,096), with exact feedback. ``responses``
-    per drawn record: null is 1 for single labels, 2 for pairs, 4 for lists. ``seed`` is the world's.
+    matter together population mode too draws ``records`` lists (null: 4,096), with exact feedback.
+    ``responses`` per drawn record: null is 1 for single labels, 2 for pairs, 4 for lists. ``seed`` is the
+    world's.
     ``demonstrations`` of the base policy: null is its exact probabilities, else so many draws.
     """
 
@@ -55,8 +56,8 @@ class Gold:
             for name in ("records", "responses"):
                 if self.__dict__[name] is not None:
                     raise ValueError(
-                        f"data.{name}={self.__dict__[name]} is not read: mode=population has every response of a "
-                        "prompt in one row. Set data.mode=sampled, or arity=list"
+                        f"data.{name}={self.__dict__[name]} is not read: mode=population has every response "
+                        "of a prompt in one row. Set data.mode=sampled, or arity=list"
                     )
         least = parts.arity.sizes[0]
         if self.responses is not None and self.responses < least:

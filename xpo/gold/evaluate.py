@@ -30,18 +30,19 @@ def world_batch(world: World) -> Batch:
 def exact_logp(model: Any, scoring: Scoring, batch: Batch) -> Tensor:
     """log pi(y | x) of every response of ``world_batch``, float64, through the ordinary scoring pass.
 
-    Raises ``ValueError`` if a prompt's probabilities do not sum to 1 within 1e-5: then the policy puts
-    mass outside the world (a scoring without its support, a wrong vocabulary).
+    What float32 leaves of the mass (1e-7 or so) is divided out. Raises ``ValueError`` if a prompt's
+    probabilities do not sum to 1 within 1e-5: then the policy puts mass outside the world (a scoring
+    without its support, a wrong vocabulary).
     """
     with torch.no_grad():
         logp_XN = scoring(model, batch).double().sum(-1).cpu()
     error = float((logp_XN.exp().sum(1) - 1).abs().max())
     if not error <= MASS_TOLERANCE:
         raise ValueError(
-            f"the policy's mass on the gold world's responses is off 1 by {error:.1e} (allowed {MASS_TOLERANCE}): "
-            "score with Scoring(support=world.support(vocabulary))"
+            f"the policy's mass on the gold world's responses is off 1 by {error:.1e} (at most "
+            f"{MASS_TOLERANCE}): score it with Scoring(support=world.support(vocabulary))"
         )
-    return logp_XN
+    return torch.log_softmax(logp_XN, dim=1)
 
 
 def metrics(
@@ -88,8 +89,9 @@ def target_metrics(logp_XN: Tensor, ref_logp_XN: Tensor, target: Target) -> dict
 def distances(
     logp_XN: Tensor, ref_logp_XN: Tensor, target: Target, divergences: Mapping[str, Divergence]
 ) -> dict[str, float]:
-    """KL(pi*_f || pi) for the target's reward and beta under every invertible divergence; the smallest is where
-    a run ended. (Optima of the others give some responses probability 0; they fit no off-policy run.)
+    """KL(pi*_f || pi) at the target's reward and beta, for every invertible f; a run ends at the smallest.
+
+    (Optima of the others give some responses probability 0; no off-policy run ends there.)
     """
     return {
         name: kl(divergence.optimum(ref_logp_XN, target.reward_XN, target.beta), logp_XN)

@@ -39,8 +39,8 @@ def population_rows(world: World, ref_logp_XN: Tensor, wanted: Wanted = EVERYTHI
 
     With ref the exact reference and P = ``label_probability``:
     ``comparisons``: prefer = ref_i ref_j P(i beats j), every ordered pair, i = j included (its gap is 0);
-    ``labels``: good, bad = ref_i P(good), ref_i (1 - P(good)) with P(good) = sigmoid(r_i - E_ref r), or, where
-    labels are the two sides of comparisons, half the distributions of a pair's winner and loser;
+    ``labels``: good, bad = ref_i P(good), ref_i (1 - P(good)) with P(good) = sigmoid(r_i - E_ref r), or,
+    where labels are the two sides of comparisons, half the distributions of a pair's winner and loser;
     ``demonstrations``: demo = the distribution of a pair's winner;
     ``scores``, ``wins``: the world's rewards and P. Masses of a prompt sum to 1; what is not wanted is None.
     """
@@ -150,7 +150,7 @@ def records(world: World, draws_XMK: Tensor) -> list[Record]:
 
 
 def draw(world: World, ref_logp_XN: Tensor, size: int, count: int, seed: int) -> Tensor:
-    """At least ``count`` draws of ``size`` distinct responses from the reference, alike for every prompt: [X, M, K]."""
+    """``count`` draws (rounded up to as many for every prompt) of ``size`` distinct responses: [X, M, K]."""
     if size > world.size:
         raise ValueError(
             f"{size} distinct responses do not exist: the gold world has {world.size} per prompt"

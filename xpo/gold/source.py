@@ -22,8 +22,7 @@ from xpo.stages.source import Policy, Rows
 if TYPE_CHECKING:
     from xpo.data.gold import Gold
 
-_TRAIN, _TEST = 0, 1  # streams of draws
-_HELD_OUT = 512  # draws, where the population cannot be enumerated
+_HELD_OUT = 512  # drawn records
 
 
 def draws_lists(parts: Any) -> bool:
@@ -62,23 +61,23 @@ class GoldSource:
         exact = build.demonstration_rows(self.world)
         if number is None:
             return Rows(exact, exact, population=True)
-        drawn = build.draw(self.world, self.world.base_logp_XN, 1, number, self._seed(_TRAIN))
+        drawn = build.draw(self.world, self.world.base_logp_XN, 1, number, self._seed("train"))
         return Rows(build.imitation_rows(self.world, drawn[..., 0]), exact)
 
     def rows(self, start: Policy, needs: frozenset[str]) -> Rows:
-        """Rows for alignment; the policy that alignment finds is the reference and has drawn the responses."""
+        """Rows for alignment; the policy that it starts from is the reference and has drawn the responses."""
         if not self._parts.feedback.gives & {"comparisons", "labels", "scores"}:
             return self.demonstrations()
         ref_logp_XN = self._logp(start)
         if self._option.mode == "sampled":
-            return self._sampled(ref_logp_XN, needs)
+            return Rows(self._sampled(ref_logp_XN, "train"), self._sampled(ref_logp_XN, "test"))
         if draws_lists(self._parts):
-            return Rows(self._lists(ref_logp_XN, _TRAIN), self._lists(ref_logp_XN, _TEST))
-        rows = build.population_rows(self.world, ref_logp_XN, self._wanted(needs))
+            return Rows(self._lists(ref_logp_XN, "train"), self._lists(ref_logp_XN, "test"))
+        wanted = build.Wanted(needs, self._parts.annotator.noise, labels_from_pairs=self._from_pairs)
+        rows = build.population_rows(self.world, ref_logp_XN, wanted)
         mismatched = self._parts.objective.statistic_rows == "mismatched"
-        return Rows(
-            rows, rows, build.probe_rows(self.world, ref_logp_XN) if mismatched else None, population=True
-        )
+        probes = build.probe_rows(self.world, ref_logp_XN) if mismatched else None
+        return Rows(rows, rows, probes, population=True)
 
     def measure(self, start: Policy) -> Ruler:
         """Exact metrics of a model against ``start``."""
@@ -96,35 +95,27 @@ class GoldSource:
     def _from_pairs(self) -> bool:
         return "comparisons" in self._parts.feedback.gives
 
-    def _wanted(self, needs: frozenset[str]) -> build.Wanted:
-        return build.Wanted(needs, self._parts.annotator.noise, labels_from_pairs=self._from_pairs)
-
-    def _sampled(self, ref_logp_XN: Tensor, needs: frozenset[str]) -> Rows:
+    def _sampled(self, ref_logp_XN: Tensor, split: str) -> list[Row]:
         """Drawn responses with drawn labels, through the same components as any other data."""
-        drawn_XMK = self._drawn(ref_logp_XN, _TRAIN)
-        counts = self._counts["train"] = Counts(read=drawn_XMK.shape[0] * drawn_XMK.shape[1])
         parts = self._parts
-        labelled = parts.annotator(build.records(self.world, drawn_XMK))
-        examples = parts.arity(parts.feedback(labelled, counts), counts)
-        train = tokenize(examples, self.tokenizer, Limits(), counts)
-        counts.kept = len(train)
-        return Rows(train, self._held_out(ref_logp_XN, needs))
+        drawn = build.records(self.world, self._drawn(ref_logp_XN, split))
+        counts = self._counts[split] = Counts(read=len(drawn))
+        examples = parts.arity(parts.feedback(parts.annotator(drawn), counts), counts)
+        rows = tokenize(examples, self.tokenizer, Limits(), counts)
+        counts.kept = len(rows)
+        return rows
 
-    def _held_out(self, ref_logp_XN: Tensor, needs: frozenset[str]) -> list[Row]:
-        if draws_lists(self._parts):
-            return self._lists(ref_logp_XN, _TEST)
-        return build.population_rows(self.world, ref_logp_XN, self._wanted(needs))
+    def _lists(self, ref_logp_XN: Tensor, split: str) -> list[Row]:
+        return build.list_rows(self.world, self._drawn(ref_logp_XN, split), self._parts.annotator.noise)
 
-    def _lists(self, ref_logp_XN: Tensor, stream: int) -> list[Row]:
-        return build.list_rows(self.world, self._drawn(ref_logp_XN, stream), self._parts.annotator.noise)
+    def _drawn(self, ref_logp_XN: Tensor, split: str) -> Tensor:
+        size, number = self._option.row_size(self._parts), self._option.row_number()
+        return build.draw(
+            self.world, ref_logp_XN, size, number if split == "train" else _HELD_OUT, self._seed(split)
+        )
 
-    def _drawn(self, ref_logp_XN: Tensor, stream: int) -> Tensor:
-        size = self._option.row_size(self._parts)
-        number = self._option.row_number() if stream == _TRAIN else _HELD_OUT
-        return build.draw(self.world, ref_logp_XN, size, number, self._seed(stream))
-
-    def _seed(self, stream: int) -> int:
-        return 2 * self._parts.seed + stream
+    def _seed(self, split: str) -> int:
+        return 2 * self._parts.seed + (split == "test")
 
     def _logp(self, policy: Policy) -> Tensor:
         return exact_logp(policy.model, policy.scoring, self._batch)

@@ -1,19 +1,19 @@
-"""What a composed run fits when its data are the whole population: derived from declarations, never from names.
+"""What a composed run fits when its data are the whole population, derived from declarations.
 
 Notation: r the world's reward, P(i beats j) = sigmoid(r_i - r_j), m_ij = ref_i ref_j P_ij the masses of
 ``population_rows``, d_i the implicit reward of response i,
 
     d_i = beta f'(pool(log pi_i - log ref_i)) + offset_i.
 
-**An objective that fits log-odds** (``fits = "log_odds"``: logistic and other proper losses of d_i - d_j). The
-expected loss of the unordered pair {i, j} is P_ij l(d_i - d_j) + P_ji l(d_j - d_i), whose only minimiser is
-d_i - d_j = fit_scale (r_i - r_j). All pairs have mass and the right sides are differences of one function, so
-all are met at once: d_i = fit_scale r_i + c(x), whatever the pair measure.
+**An objective that fits log-odds** (``fits`` is "log_odds": logistic and other proper losses of d_i - d_j).
+The expected loss of the unordered pair {i, j} is P_ij l(d_i - d_j) + P_ji l(d_j - d_i), whose only minimiser
+is d_i - d_j = fit_scale (r_i - r_j). All pairs have mass and the right sides are differences of one function,
+so all are met at once: d_i = fit_scale r_i + c(x), whatever the pair measure.
 
-**An objective that fits win rates** (``fits = "win_rate"``: the squared loss (d_i - d_j - fit_scale/2)^2, IPO with
-fit_scale = 1/tau). Its minimiser for one pair, fit_scale (P_ij - 1/2), is no difference, so the pair measure
-matters: under ref x ref, setting the derivative by d_i to zero gives d_i = fit_scale P(i beats ref) + c(x)
-(Azar et al. 2023, arXiv 2310.12036, proposition 4).
+**An objective that fits win rates** (``fits`` is "win_rate": (d_i - d_j - fit_scale / 2)^2, which is IPO with
+fit_scale = 1 / tau). Its minimiser for one pair, fit_scale (P_ij - 1/2), is no difference of one function, so
+the pair measure matters: under ref x ref, setting the derivative by d_i to zero gives d_i = fit_scale P(i
+beats ref) + c(x) (Azar et al. 2023, arXiv 2310.12036, proposition 4).
 
 In both cases d_i = rho_i + c(x), and with pool(log-ratio) = k_i times its sum (k = 1, or 1 / length):
 
@@ -66,7 +66,7 @@ class Target:
 def population_target(
     world: World, ref_logp_XN: Tensor, parts: Any, label_noise: float = 0.0
 ) -> Target | None:
-    """The optimum of a composition (anything with the groups as attributes), or None where none is claimed."""
+    """The optimum of a composition (anything with the groups as attributes); None where none is claimed."""
     if not _has_target(parts, label_noise):
         return None
     fitted_XN = _fitted_reward(world, ref_logp_XN, parts) - _offset_N(world, parts)
@@ -80,7 +80,7 @@ def population_target(
 
 
 def _has_target(parts: Any, label_noise: float) -> bool:
-    """Whether the reward of a response, d_i above, is all that the loss reads, and true labels what it fits."""
+    """Whether the loss reads nothing but the rewards d_i above, and fits true labels."""
     return bool(
         parts.objective.fits
         and not label_noise
@@ -114,8 +114,8 @@ def expectation(logp_XN: Tensor, values_XN: Tensor) -> float:
 
 
 def exact_divergence(divergence: Divergence, logp_XN: Tensor, ref_logp_XN: Tensor) -> float:
-    """D_f(pi || ref), averaged over prompts: the expectation of its per-sample estimate, by enumeration."""
-    return expectation(logp_XN, divergence.value(logp_XN - ref_logp_XN))
+    """D_f(pi || ref), averaged over prompts."""
+    return float(divergence.exact(logp_XN, ref_logp_XN).mean())
 
 
 def kl(logp_XN: Tensor, other_logp_XN: Tensor) -> float:
@@ -126,7 +126,7 @@ def kl(logp_XN: Tensor, other_logp_XN: Tensor) -> float:
 def fitted_policy(
     divergence: Divergence, start_logp_XN: Tensor, scaled_XN: Tensor, scale_N: Tensor
 ) -> Tensor:
-    """log pi_i = start_i + (f')^-1(scaled_i + c) / scale_i, with c per prompt such that pi sums to 1 (float64).
+    """log pi_i = start_i + (f')^-1(scaled_i + c) / scale_i, float64, with c(x) such that pi sums to 1.
 
     ``start`` is log ref, or zeros without a reference. The sum is increasing in c, and c is bisected as the
     log-ratio of the response with the largest ``scaled``, whose range is known.

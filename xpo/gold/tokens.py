@@ -24,7 +24,7 @@ def vocabulary(symbols: int) -> dict[str, int]:
 
 
 def build_tokenizer(symbols: int) -> Any:
-    """A ``PreTrainedTokenizerFast`` that puts BOS before a text and refuses every word that is not the world's."""
+    """A ``PreTrainedTokenizerFast``: BOS before a text; a word that is not the world's is an error."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 

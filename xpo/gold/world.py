@@ -49,7 +49,7 @@ class World:
         if self.size > constants.MAX_RESPONSES:
             raise ValueError(
                 f"symbols={self.symbols} and max_symbols={self.max_symbols} make {self.size} responses per "
-                f"prompt; at most {constants.MAX_RESPONSES} are enumerated: take fewer symbols or shorter responses"
+                f"prompt, at most {constants.MAX_RESPONSES} are enumerated: lower one of the two"
             )
 
     @property
@@ -71,11 +71,9 @@ class World:
     @cached_property
     def prompt_texts(self) -> tuple[str, ...]:
         """The prompts as a reader sees them."""
-        adjectives, nouns = constants.ADJECTIVES, constants.NOUNS
-        return tuple(
-            f"{adjectives[(x + x // len(nouns)) % len(adjectives)]} {nouns[x % len(nouns)]}"
-            for x in range(self.prompts)
-        )
+        first, second = constants.ADJECTIVES, constants.NOUNS
+        numbers = ((x + x // len(second), x % len(second)) for x in range(self.prompts))
+        return tuple(f"{first[i % len(first)]} {second[j]}" for i, j in numbers)
 
     @cached_property
     def prompt_ids(self) -> tuple[tuple[int, ...], ...]:
@@ -121,9 +119,7 @@ class World:
         noise = torch.randn(
             self.prompts, self.symbols + 1, self.symbols, generator=self._stream(_BASE), dtype=torch.float64
         )
-        step = torch.log_softmax(
-            constants.BASE_SCALE * noise, dim=-1
-        )  # [x, last symbol or start, next symbol]
+        step = torch.log_softmax(constants.BASE_SCALE * noise, dim=-1)  # [x, last or start, next symbol]
         stop = torch.tensor(constants.BASE_STOP, dtype=torch.float64)
         columns = []
         for y in self.responses:
