@@ -82,7 +82,7 @@ def test_where_labels_come_from_follows_the_feedback(start: Policy) -> None:
     sides = opened(single | {"feedback": Preference()}).rows(start, needs).train[0]
     verdicts = opened(single | {"feedback": Binary()}).rows(start, needs).train[0]
     assert sum(sides.good or ()) == pytest.approx(0.5)
-    assert verdicts.good is not None and verdicts.good != pytest.approx(sides.good, abs=1e-3)
+    assert verdicts.good is not None and verdicts.good != pytest.approx(sides.good, rel=0.01)
 
 
 @pytest.mark.parametrize(
