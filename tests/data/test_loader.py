@@ -217,3 +217,9 @@ def test_batches_move_and_pickle() -> None:
     batch = next(iter(loader(11, 4, probes=Probes("mismatched"))))
     moved = batch.to(torch.float64)
     assert moved.probes is not None and moved.probes[0].weight_B.dtype == torch.float64
+
+
+def test_totals_count_prompt_tokens_but_the_first():
+    rows = [Row([1, 2, 3], [[4], [5, 6]], demo=[1.0, 0.0], weight=2.0), Row([1], [[4, 5]])]
+    totals = totals_of(rows, 1)
+    assert (totals.rows, totals.tokens, totals.prompt_tokens) == (3.0, 2.0, 4.0)

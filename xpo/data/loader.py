@@ -151,14 +151,15 @@ _PROBES = {"none": _no_probes, "step": _own, "mismatched": _mismatched}
 
 
 def totals_of(rows: Sequence[Row], micro_batches: int) -> StepTotals:
-    """The denominators of a step: weights, and weighted tokens of what is imitated."""
-    tokens = 0.0
+    """The denominators of a step: weights, and weighted tokens of what is imitated and of its prompts."""
+    tokens = prompt_tokens = 0.0
     for row in rows:
-        shares = row.demo or (0.0,) * len(row.responses)
+        shares = (0.0,) * len(row.responses) if row.demo is None else row.demo
         tokens += row.weight * sum(
-            share * len(response) for share, response in zip(shares, row.responses, strict=True)
+            float(share) * len(response) for share, response in zip(shares, row.responses, strict=True)
         )
-    return StepTotals(sum(row.weight for row in rows), tokens, micro_batches)
+        prompt_tokens += row.weight * (len(row.prompt) - 1)  # the first token is never predicted
+    return StepTotals(sum(row.weight for row in rows), tokens, micro_batches, prompt_tokens)
 
 
 class EvalLoader:
