@@ -130,13 +130,14 @@ def test_a_checkpoint_is_lean_and_holds_no_code(whole: tuple[Toy, Path]) -> None
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_the_step_and_the_next_run_continues(
-    whole: tuple[Toy, Path], tmp_path: Path, number: int, code: int
+    whole: tuple[Toy, Path], tmp_path: Path, number: int, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     module, _ = whole
     before = signal.getsignal(number)
     with pytest.raises(Stopped) as stopped:
         train(tmp_path, also=(Send(number, batch=4),))  # the first micro-batch of step 3
     assert stopped.value.code == code
+    assert "the next run in this folder continues from" in capsys.readouterr().err
     assert signal.getsignal(number) == before
     found = latest_checkpoint(tmp_path / "checkpoints")
     assert found is not None and found == stopped.value.path and checkpoint_step(found) == 3
@@ -171,3 +172,21 @@ def test_no_checkpoint_no_resume(tmp_path: Path) -> None:
     assert latest_checkpoint(tmp_path / "none") is None
     with pytest.raises(ValueError, match="not named step-<number>.ckpt"):
         checkpoint_step(tmp_path / "last.ckpt")
+
+
+def test_where_every_step_sees_the_same_rows_only_logged_steps_are_measured(tmp_path: Path) -> None:
+    asked: list[bool] = []
+
+    class Asking(Toy):
+        def training_step(self, batch: torch.Tensor, batch_idx: int) -> torch.Tensor:
+            asked.append(self.metrics.wanted)
+            return super().training_step(batch, batch_idx)
+
+    module = Asking()
+    with MetricLog(RunInfo(tmp_path, "toy"), Jsonl()) as log:
+        log_callback = TrainingLog(module.metrics, log, every=3, total_steps=5)
+        trainer = Default(accelerator="cpu").build(
+            max_steps=5, micro_batches=1, directory=tmp_path, callbacks=[log_callback]
+        )
+        trainer.fit(module, Loader(batches=1))
+    assert asked == [False, False, True, False, True]

@@ -47,10 +47,12 @@ class OffPolicyModule(PolicyModule):
     def evaluate(
         self, batch: Batch, statistics: Tensor | None, measured: bool = True
     ) -> tuple[Tensor, dict[str, Ratio]]:
-        """One batch's share of the objective, and its metrics (if not ``measured``: those that cost nothing)."""
+        """One batch's share of the objective, and its metrics (not ``measured``: those that cost nothing)."""
         logp_BKT, prompt_logp_BP, ref_logp_BKT = self.log_probs(batch)
         scored = self.arrow(batch, logp_BKT, ref_logp_BKT, prompt_logp_BP, statistics)
-        metrics: dict[str, Ratio] = {"loss": (scored.share.detach(), batch.weight_B.sum() / batch.totals.rows)}
+        metrics: dict[str, Ratio] = {
+            "loss": (scored.share.detach(), batch.weight_B.sum() / batch.totals.rows)
+        }
         metrics |= scored.metrics
         if not measured:
             return scored.share, metrics

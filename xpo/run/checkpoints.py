@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -71,7 +72,10 @@ class Checkpoints(Callback):
         if stop or (self._every is not None and step % self._every == 0):
             self.save(trainer)
         if stop:
-            raise Stopped(stop, self._path(step))
+            stopped = Stopped(stop, self._path(step))
+            if trainer.is_global_zero:
+                print(f"xpo: {stopped}", file=sys.stderr)
+            raise stopped
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._restore_handler()
