@@ -30,22 +30,32 @@ def _hydra(args: list[str]) -> int:
     import hydra
     from omegaconf import DictConfig
 
-    from xpo.compose.compose import compose_config
+    from xpo.compose import build, compose_config
     from xpo.compose.hydra_glue import prepare_hydra
     from xpo.compose.paths import core_conf
 
     prepare_hydra()
-    if not any(arg.startswith("-") for arg in args):
-        compose_config(args)  # Hydra's own messages name no allowed keys; ours do
+    single = not any(arg.startswith("-") for arg in args)
+    if single:
+        build(compose_config(args))  # a run that is refused leaves no folder behind
+    mistakes: list[UserError | OSError] = []
 
-    def job(config: DictConfig) -> dict[str, object]:
+    def job(config: DictConfig) -> dict[str, object] | None:
         from xpo.stages.job import run_job
 
-        return run_job(config)
+        try:
+            return run_job(config)
+        except (UserError, OSError) as error:
+            if not single:
+                raise
+            mistakes.append(error)  # Hydra would print the overrides first
+            return None
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach _guarded instead of being printed by Hydra
     sys.argv = [sys.argv[0], *args]
     hydra.main(config_path=str(core_conf()), config_name="config", version_base="1.3")(job)()
+    if mistakes:
+        raise mistakes[0]
     return 0
 
 
@@ -58,6 +68,9 @@ def _guarded(action: Callable[[], int | None]) -> int:
     except (UserError, HydraException) as error:
         print(f"xpo: {error}", file=sys.stderr)
         return EXIT_REFUSED
+    except BrokenPipeError:  # the reader of our output has seen enough
+        sys.stdout = None
+        return 0
     except OSError as error:
         print(f"xpo: {error.strerror or error}: {error.filename or ''}".rstrip(": "), file=sys.stderr)
         return EXIT_REFUSED

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import combinations, product
 from typing import Any
 
 from xpo import registry
+from xpo.compose.compose import compose_config, presets
 from xpo.compose.composition import Composition
 from xpo.compose.errors import Refused
-from xpo.compose.groups import AXES
+from xpo.compose.groups import AXES, GROUPS
 from xpo.compose.rules import RULES, Reason
 
 SEARCHED = (*AXES, "objective", "margin", "reduce", "adapter")
@@ -24,7 +26,7 @@ def check(composition: Composition) -> None:
     """Raise ``Refused`` with the reason and the nearest combination that works."""
     reason = first_reason(composition)
     if reason is not None:
-        raise Refused(reason.text, nearest(composition, reason))
+        raise Refused(reason.text, reason.fix or nearest(composition, reason))
 
 
 def first_reason(composition: Composition) -> Reason | None:
@@ -61,12 +63,27 @@ def _first_that_works(composition: Composition, groups: tuple[str, ...]) -> tupl
 
 
 def _alternatives(composition: Composition, group: str) -> Iterator[tuple[str, Any]]:
-    for name in registry.names(group):
+    own = _preset_options(composition).get(group)
+    for name in sorted(registry.names(group), key=lambda name: name != own):
         if name == composition.option(group):
             continue
         part = _default(registry.component(group, name))
         if part is not None:
             yield name, part
+
+
+def _preset_options(composition: Composition) -> dict[str, str]:
+    """What the run's preset chose before it was overridden; empty if no file has the preset's name."""
+    preset = composition.config["algo"].get("name")
+    if preset not in presets():
+        return {}
+    return _options(str(preset))
+
+
+@cache
+def _options(preset: str) -> dict[str, str]:
+    config = compose_config([f"algo={preset}"])
+    return {group: config[group]["name"] for group in GROUPS}
 
 
 def _default(make: Callable[[], Any]) -> Any | None:

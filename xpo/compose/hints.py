@@ -11,7 +11,9 @@ from xpo.compose.groups import GROUPS, ROOT_KEYS
 def explain_hydra_error(error: Exception, overrides: list[str]) -> str:
     """One paragraph for a user; falls back to Hydra's own text, with its cause."""
     text = str(error)
-    return _unknown_option(text) or _unknown_key(text, overrides) or _with_cause(text, error)
+    return (
+        _unknown_option(text) or _unknown_key(text, overrides) or _missing_value(text) or _with_cause(text, error)
+    )
 
 
 def _unknown_option(text: str) -> str | None:
@@ -35,6 +37,14 @@ def _unknown_key(text: str, overrides: list[str]) -> str | None:
     if group not in GROUPS and group not in ROOT_KEYS:
         return f"nothing reads {address!r}: there is no group or key {group!r}.{did_you_mean(group, GROUPS)}"
     return f"nothing reads {address!r}{_keys_hint(group, key, overrides)}"
+
+
+def _missing_value(text: str) -> str | None:
+    if "Missing mandatory value" not in text:
+        return None
+    found = re.search(r"full_key: (\S+)", text)
+    key = found.group(1) if found else "a value"
+    return f"{key} is not set: give {key}=<value>"
 
 
 def _keys_hint(group: str, key: str, overrides: list[str]) -> str:

@@ -14,6 +14,7 @@ class Reason:
 
     text: str
     groups: tuple[str, ...]
+    fix: tuple[str, ...] = ()  # the nearest combination, where it is no change of options
 
 
 Rule = Callable[[Composition], Reason | None]
@@ -46,6 +47,16 @@ def _rows_have_a_fitting_size(c: Composition) -> Reason | None:
             ("arity", "objective"),
         )
     return None
+
+
+def _feedback_fills_the_row(c: Composition) -> Reason | None:
+    if c.arity.needs_any & c.feedback.gives:
+        return None
+    return Reason(
+        f"arity={c.option('arity')} puts together responses that {' or '.join(sorted(c.arity.needs_any))} speak about, "
+        f"and feedback={c.option('feedback')} gives {', '.join(sorted(c.feedback.gives))} only: no row would be left.",
+        ("arity", "feedback"),
+    )
 
 
 def _annotator_can_label(c: Composition) -> Reason | None:
@@ -124,6 +135,17 @@ def _form_fits_the_reward(c: Composition) -> Reason | None:
     )
 
 
+def _form_is_read(c: Composition) -> Reason | None:
+    """An objective that takes no comparisons reads the explicit reward's scores as they are."""
+    if not c.reward.relabels or "comparisons" in c.objective.needs or c.reward_form.reads in c.objective.needs:
+        return None
+    return Reason(
+        f"objective={c.option('objective')} reads {' and '.join(sorted(c.objective.needs))}, and "
+        f"reward_form={c.option('reward_form')} would give it {c.reward_form.reads}, which it does not read.",
+        ("reward_form", "objective"),
+    )
+
+
 def _form_words(reads: str) -> str:
     return {"scores": "Bradley-Terry labels of a pointwise reward", "wins": "win rates of a pairwise preference"}[reads]
 
@@ -181,8 +203,9 @@ def _beta_is_free(c: Composition) -> Reason | None:
         return None
     return Reason(
         f"objective={c.option('objective')} fixes the scale of the reward: reward.beta must be {fixed}, got "
-        f"{c.reward.beta}. Its own fields set its strength; leave reward.beta out.",
+        f"{c.reward.beta}. Its own fields set its strength.",
         ("objective",),
+        fix=(f"reward.beta={fixed}",),
     )
 
 
@@ -262,10 +285,12 @@ RULES: tuple[Rule, ...] = (
     _no_idle_axis,
     _one_likelihood,
     _feedback_is_there,
+    _feedback_fills_the_row,
     _rows_have_a_fitting_size,
     _level_and_form_are_set,
     _form_fits_the_reward,
     _relabelling_reaches_the_objective,
+    _form_is_read,
     _divergence_is_invertible,
     _normaliser_cancels,
     _token_level_changes_something,
