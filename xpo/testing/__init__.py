@@ -1,6 +1,6 @@
 """The conformance kit: what every option must keep to, as small named checks. For plugin authors too.
 
-    @pytest.mark.parametrize(("option", "check"), cases("divergence", "objective"), ids=str)
+    @pytest.mark.parametrize(("option", "check"), cases("divergence", "objective"))
     def test_conformance(option: Option, check: Check) -> None:
         check(option.make())
 
