@@ -64,7 +64,6 @@ _ALIASES = {
     "rejected": ("rejected_response",),
     "score_chosen": ("chosen_score",),
     "score_rejected": ("rejected_score",),
-    "label": ("kto_tag",),
     "messages": ("conversations", "conversation"),
 }
 
