@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         "xpo explain", description="The composed objective, its axes, what it needs. Nothing is run."
     )
-    parser.add_argument("overrides", nargs="*", help="as for a run: algo=simpo divergence=js ...")
+    parser.add_argument("overrides", nargs="*", help="as for a run: algo=METHOD divergence=OPTION ...")
     parser.add_argument("--format", choices=("text", "json"), default="text")
     given = parser.parse_args(arguments)
     explanation = explain(given.overrides)
