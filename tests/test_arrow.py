@@ -136,7 +136,7 @@ def test_r_dpo_discounts_longer_winners():
 
 
 def test_simpo_with_alpha_is_alpha_po():
-    """AlphaPO's own formula (arXiv 2501.03884, eq. 6) on plain numbers: r = beta (1 - p^-alpha) / alpha."""
+    """AlphaPO's own formula (arXiv 2501.03884) on plain numbers: r = beta (1 - p^-alpha) / alpha."""
     t = toy(rows=1, responses=2)
     t = t.replace(
         prefer_BKK=one_pair().batch.prefer_BKK, weight_B=torch.ones(1).double(), totals=StepTotals(1, 1, 1)

@@ -118,7 +118,7 @@ def test_an_explicit_reward_replaces_the_labels():
 
 @pytest.mark.parametrize("tau", [0.1, 0.5])
 def test_ipo_finds_its_own_closed_form(tau: float) -> None:
-    """pi proportional to ref exp(P(y beats ref) / tau), arXiv 2310.12036, eq. 8; not DPO's optimum."""
+    """pi proportional to ref exp(P(y beats ref) / tau), arXiv 2310.12036; not DPO's optimum."""
     expected = torch.softmax(REF.log() + (WIN @ REF) / tau, 0)
     close(minimiser(arrow(objective=Squared(tau), reward=Implicit(1.0))), expected)
 

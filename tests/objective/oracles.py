@@ -42,7 +42,7 @@ def hinge(rewards: Sequence[float], prefer: Table, margin: float = 0.0) -> float
 
 
 def odds_ratio(mean_logps: Sequence[float], prefer: Table, margin: float = 0.0) -> float:
-    """ORPO equation 4 on probabilities: odds = p / (1 - p)."""
+    """ORPO on probabilities: odds = p / (1 - p)."""
     odds = [math.exp(a) / (1 - math.exp(a)) for a in mean_logps]
     total = 0.0
     for i, r in enumerate(odds):
@@ -68,7 +68,7 @@ def prospect(
 
 
 def preference_ranking(rewards: Sequence[float], scores: Sequence[float]) -> float:
-    """PRO equations 7 and 8 over a sorted list: at each step the best of what is left against the rest."""
+    """PRO equation 7 over a sorted list: at each step the best of what is left against the rest."""
     order = sorted(range(len(scores)), key=lambda k: -scores[k])
     total = 0.0
     for place, k in enumerate(order):

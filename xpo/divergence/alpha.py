@@ -18,7 +18,7 @@ class Alpha(FDivergence):
 
     f-DPO's convention, arXiv 2309.16240, table 1: alpha -> 0 is the reverse KL, alpha -> 1 the forward
     KL, 1/2 twice the squared Hellinger distance. TRL >= 1.0 calls 1 - alpha what is alpha here.
-    Without a reference and with length=mean the link is AlphaPO's reward, arXiv 2501.03884, eq. 6.
+    Without a reference and with length=mean the link is AlphaPO's reward, arXiv 2501.03884.
     """
 
     alpha: float = 0.5

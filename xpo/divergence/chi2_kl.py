@@ -16,7 +16,7 @@ from xpo.registry import register
 class Chi2KL(FDivergence):
     """Half of chi-squared plus the reverse KL, f(u) = (u - 1)^2 / 2 + u log u - u + 1.
 
-    Chi-squared preference optimization, arXiv 2407.13399, eq. 9: link u + log u (here minus its value
+    Chi-squared preference optimization, arXiv 2407.13399: link u + log u (here minus its value
     1 at u = 1). Differs from the paper: the reward difference is not clipped to twice a reward bound.
     """
 

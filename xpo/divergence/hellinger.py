@@ -17,7 +17,7 @@ from xpo.registry import register
 class Hellinger(FDivergence):
     """Sum of (sqrt pi - sqrt ref)^2, f(u) = (sqrt u - 1)^2: half of the alpha divergence at 1/2.
 
-    f-DPO, arXiv 2309.16240, section 3 (class of f with invertible f' and 0 outside its domain).
+    f' is invertible and 0 outside its domain, as f-DPO asks: arXiv 2309.16240, theorem 1.
     """
 
     supremum: ClassVar[float] = 1.0

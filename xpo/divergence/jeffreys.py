@@ -14,7 +14,7 @@ from xpo.registry import register
 @register("divergence", "jeffreys")
 @dataclass(frozen=True)
 class Jeffreys(FDivergence):
-    """KL(pi || ref) + KL(ref || pi), f(u) = (u - 1) log u. f-DPO, arXiv 2309.16240, appendix."""
+    """KL(pi || ref) + KL(ref || pi), f(u) = (u - 1) log u. f-DPO: arXiv 2309.16240, theorem 1."""
 
     def link(self, log_u: Tensor) -> Tensor:
         return log_u - expm1(-log_u)

@@ -14,7 +14,7 @@ from xpo.registry import register
 @register("length", "penalty")
 @dataclass(frozen=True)
 class Penalty:
-    """R-DPO: the objective max E[r - alpha |y|] - beta D. Park et al. 2024, arXiv 2403.19159, eq. 9.
+    """R-DPO: the objective max E[r - alpha |y|] - beta D. Park et al. 2024, arXiv 2403.19159.
 
     The implicit reward is then beta link + alpha |y|, with a plus: a pair whose preferred response is
     the longer one is explained in part by its length and weighs less. Tables that print a minus there

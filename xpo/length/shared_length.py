@@ -17,7 +17,7 @@ from xpo.registry import register
 class SharedLength:
     """LD-DPO: tokens beyond the shortest response of the prompt weigh ``alpha``.
 
-    Liu et al. 2024, arXiv 2409.06411, eq. 10. Policy and reference alike, since the weight acts on the
+    Liu et al. 2024, arXiv 2409.06411. Policy and reference alike, since the weight acts on the
     log-ratio. alpha = 1 would be ``length=sum``; alpha = 0 compares the shared length only.
     """
 

@@ -14,7 +14,7 @@ from xpo.registry import register
 @register("objective", "hinge")
 @dataclass(frozen=True)
 class Hinge(Declared):
-    """max(0, 1 - gap). Liu et al. 2023, arXiv 2309.06657, eq. 8 (hinge-norm)."""
+    """max(0, 1 - gap). Liu et al. 2023, arXiv 2309.06657 (their hinge-norm)."""
 
     def __call__(self, reward_BK: Tensor, batch: Batch, context: Context) -> Tensor:
         gap_BKK = gaps(*context.roles(reward_BK), batch, context)

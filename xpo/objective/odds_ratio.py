@@ -36,7 +36,7 @@ def log_odds(logp: Tensor) -> Tensor:
 @register("objective", "odds_ratio")
 @dataclass(frozen=True)
 class OddsRatio(Declared):
-    """ORPO: -log sigmoid(log odds_i - log odds_j). Hong et al. 2024, arXiv 2403.07691, eq. 4 and 7.
+    """ORPO: -log sigmoid(log odds_i - log odds_j). Hong et al. 2024, arXiv 2403.07691, eq. 7.
 
     The reward must be the mean log-probability itself (length=mean, no reference, beta 1). The paper's
     likelihood term and its lambda are sft=merged: ``sft.preference_weight`` is lambda.

@@ -16,7 +16,7 @@ from xpo.registry import register
 @register("objective", "preference_ranking")
 @dataclass(frozen=True)
 class PreferenceRanking(Declared):
-    """PRO: every response against all that score lower. Song et al. 2023, arXiv 2306.17492, eq. 7 and 8.
+    """PRO: every response against all that score lower. Song et al. 2023, arXiv 2306.17492, eq. 7.
 
     sum_i -log [e^(r_i T_i) / (e^(r_i T_i) + sum_j e^(r_j T_ij))], j over lower scores, with the
     temperatures T_ij = score_i - score_j and T_i = max_j T_ij. As the official code has it, the reward
