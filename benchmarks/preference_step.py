@@ -26,7 +26,14 @@ from pathlib import Path
 from typing import Any
 
 BATCH, MAX_LENGTH, BETA, LEARNING_RATE = 8, 1024, 0.1, 5e-7
-SIZES = {"hidden": 256, "layers": 5, "heads": 4, "intermediate": 688, "vocab_size": 8000, "max_length": 2048}
+SIZES: dict[str, Any] = {
+    "hidden": 256,
+    "layers": 5,
+    "heads": 4,
+    "intermediate": 688,
+    "vocab_size": 8000,
+    "max_length": 2048,
+}
 
 
 def prepare(folder: Path, data: str, pairs: int) -> None:
@@ -82,7 +89,7 @@ def run_trl(folder: Path, checkpointing: bool) -> float:
     """TRL's trainer with its own defaults but for what the two sides must share; the seconds in ``train``."""
     from datasets import load_dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from trl import DPOConfig, DPOTrainer  # pyright: ignore[reportMissingImports]
+    from trl import DPOConfig, DPOTrainer  # pyright: ignore
 
     settings = DPOConfig(
         output_dir=str(folder / "trl"),
