@@ -30,6 +30,7 @@ def test_overrides_may_stand_on_both_sides_of_the_flag(flag):
         ("a.b=[1,2],[3]", "a.b=[1,2],[3]"),
         ("a.b=range(1,4)", "a.b=range(1,4)"),
         ("a.b=choice(1,2)", "a.b=choice(1,2)"),
+        ("a.b=null", "a.b=null"),
         ("seed=3", "seed=3"),
         ("divergence=js", "divergence=js"),
         ("hydra.sweep.dir=out", "hydra.sweep.dir=out"),

@@ -27,7 +27,7 @@ def _as_choice(argument: str) -> str:
     if found is None or found[1].lstrip("+").startswith("hydra."):
         return argument
     key, value = found.groups()
-    if _SWEEPS.match(value) or _splits(value):
+    if _SWEEPS.match(value) or _splits(value) or value.strip().lower() == "null":  # choice(null) is refused
         return argument
     return f"{key}=choice({value})"
 
