@@ -32,13 +32,6 @@ def _hp(default: Any, *, _node_: Any, _parent_: Any, _root_: Any) -> Any:
 
 
 def _hp_unless(sibling: str, default: Any, *, _node_: Any, _parent_: Any, _root_: Any) -> Any:
-    """Like ``hp``, but null where the option's key ``sibling`` is set: for two names of one quantity."""
-    if _parent_.get(sibling) is not None:
-        return None
-    return _hp(default, _node_=_node_, _parent_=_parent_, _root_=_root_)
-
-
-def _hp_unless(sibling: str, default: Any, *, _node_: Any, _parent_: Any, _root_: Any) -> Any:
     """``hp`` for one of two exclusive keys: null where its sibling was given a value."""
     if OmegaConf.select(_parent_, sibling) is not None:
         return None
@@ -57,7 +50,6 @@ def slug(text: str) -> str:
 def prepare_hydra() -> None:
     """Register the resolvers and the search path, once per process and before Hydra starts."""
     OmegaConf.register_new_resolver("hp", _hp, replace=True)
-    OmegaConf.register_new_resolver("hp_unless", _hp_unless, replace=True)
     OmegaConf.register_new_resolver("hp_unless", _hp_unless, replace=True)
     OmegaConf.register_new_resolver("xpo.slug", slug, replace=True)
     Plugins.instance().register(XpoSearchPath)

@@ -26,7 +26,7 @@ class Explicit:
 
     The mass of each compared pair stays, its share becomes sigmoid(log-odds of winning / scale), where
     ``reward_form`` gives the log-odds: a difference of scores, or a preference model's. The policy is
-    then fitted to the labels as with reward=implicit. Liu et al. 2023, arXiv 2309.06657 (their reward-labelled pairs).
+    then fitted to the labels as with reward=implicit. Liu et al. 2023, arXiv 2309.06657.
     Raises ``ValueError`` when the rows carry no scores or wins.
     """
 
