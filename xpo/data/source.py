@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from xpo.data.build import Pipeline, Prepared, prepare, texts
 from xpo.data.counts import table
 from xpo.data.record import Splits
-from xpo.run.progress import progress
+from xpo.run.progress import Bar, progress
 from xpo.stages.source import Policy, Rows
 
 
@@ -31,16 +32,14 @@ class FileSource:
         return texts(self._splits)
 
     def tokenize(self, tokenizer: Any, window: int) -> None:
-        splits = self._splits
-        count = sum(len(part) for part in (splits.train, splits.test, splits.demonstrations))
-        with progress(count, "tokenizing") as bar:
+        with contextlib.ExitStack() as bars:
             self._prepared = prepare(
                 self._pipeline,
                 tokenizer,
-                splits=splits,
+                splits=self._splits,
                 window=window,
                 needs=self._needs,
-                progress=_Steps(bar),
+                progress=_Bars(bars),
             )
         print(table(self._prepared.counts))
 
@@ -66,12 +65,18 @@ class FileSource:
         return self._prepared
 
 
-class _Steps:
-    """``prepare`` tells (done, of all) for each split in turn; a bar wants what has been added."""
+class _Bars:
+    """One bar per split: ``prepare`` tells (texts done, of all) for each split in turn."""
 
-    def __init__(self, bar: Any) -> None:
-        self._bar, self._done = bar, 0
+    def __init__(self, open_bars: contextlib.ExitStack) -> None:
+        self._open, self._done = open_bars, 0
+        self._bar: Bar | None = None
 
     def __call__(self, done: int, total: int) -> None:
-        self._bar.advance(done - self._done if done >= self._done else done)
-        self._done = 0 if done == total else done
+        if self._bar is None:
+            self._bar = self._open.enter_context(progress(total, "tokenizing"))
+        self._bar.advance(done - self._done)
+        self._done = done
+        if done >= total:
+            self._open.close()
+            self._bar, self._done = None, 0

@@ -60,7 +60,7 @@ class Alignment:
 def align(alignment: Alignment) -> dict[str, float]:
     """Train, evaluating before, between and after; the final metrics."""
     setting, c = alignment.setting, alignment.setting.composition
-    alignment = _checked(alignment)
+    alignment = _checked(_with_fewer_test_rows(alignment))
     reference = _reference(alignment)
     train_ref = _cached(alignment, reference, alignment.rows.train, "train")
     test_ref = _cached(alignment, reference, alignment.rows.test, "test")
@@ -77,7 +77,8 @@ def align(alignment: Alignment) -> dict[str, float]:
     )
 
     def evaluate() -> Mapping[str, float]:
-        return {**_held_out(alignment, module, test_ref), **_measured(alignment)}
+        with c.trainer.autocast(module.device.type):
+            return {**_held_out(alignment, module, test_ref), **_measured(alignment)}
 
     setting.manifest.record(
         sizes=_sizes(alignment, steps, loader), hashes={"reference": reference.fingerprint, **_row_hashes(alignment)}
@@ -87,6 +88,12 @@ def align(alignment: Alignment) -> dict[str, float]:
     metrics = dict(evaluate())
     setting.log.log(metrics, steps)
     return metrics
+
+
+def _with_fewer_test_rows(alignment: Alignment) -> Alignment:
+    """At most ``eval.rows`` held-out rows, the first ones."""
+    kept = alignment.rows.test[: alignment.setting.composition.eval.rows]
+    return dataclasses.replace(alignment, rows=dataclasses.replace(alignment.rows, test=kept))
 
 
 def _checked(alignment: Alignment) -> Alignment:
@@ -130,7 +137,9 @@ def _cached(
                 yield batch.to(device)
                 bar.advance()
 
-    return open_or_build(alignment.setting.cache / "reference", parts, len(rows), batches, reference)
+    # in the precision of the training, so that policy and reference agree bit by bit at the first step
+    with c.trainer.autocast(next(alignment.policy.model.parameters()).device.type):
+        return open_or_build(alignment.setting.cache / "reference", parts, len(rows), batches, reference)
 
 
 def _eval_loader(alignment: Alignment, rows: Sequence[Row], ref: ReferenceCache | None) -> EvalLoader:

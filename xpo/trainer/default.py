@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -98,6 +99,12 @@ class Default:
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
         )
+
+    def autocast(self, device: str) -> AbstractContextManager[Any]:
+        """The precision of the training, for passes outside of it."""
+        import torch
+
+        return torch.autocast(device, torch.bfloat16, enabled=self.precision == "bf16")
 
     def _strategy(self) -> Any:
         from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy

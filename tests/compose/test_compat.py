@@ -1,0 +1,104 @@
+"""Refusals: each rule refuses what has no meaning, says why, and names a combination that works."""
+
+import pytest
+
+from xpo.compose import Refused, build, compose_config
+from xpo.compose.rules import RULES
+
+CASES = [
+    (["annotator=human"], "needs labels, but data=gold"),
+    (["data=jsonl", "data.path=x", "annotator=gold"], "needs gold rewards"),
+    (["reward=none"], "eats a reward"),
+    (["algo=sft", "reward=implicit"], "eats no reward"),
+    (["algo=sft", "divergence=js"], "divergence=js"),
+    (["algo=sft", "reference=frozen"], "reference=frozen"),
+    (["algo=sft", "length=mean"], "length=mean"),
+    (["algo=sft", "sft=separate"], "twice"),
+    (["algo=sft", "polarity=negative"], "polarity=negative"),
+    (["feedback=binary"], "needs comparisons"),
+    (["arity=single"], "needs comparisons"),
+    (["algo=kto", "length=shared_length"], "one response a row"),
+    (["algo=sft", "arity=list"], "no row would be left"),
+    (["reward_level=none"], "makes every reward 0"),
+    (["reward_form=none"], "has a form"),
+    (["reward_form=pairwise"], "would change nothing"),
+    (["algo=ipo", "reward_form=pointwise"], "would change nothing"),
+    (["algo=kto", "reward=explicit"], "nothing would change"),
+    (["algo=pro", "reward=implicit", "reward_form=pointwise"], "scores of an explicit reward"),
+    (["divergence=chi2"], "cannot be used off-policy"),
+    (["divergence=total_variation"], "cannot be used off-policy"),
+    (["algo=simpo", "divergence=total_variation"], "cannot be used off-policy"),
+    (["algo=kto", "divergence=js"], "reward differences"),
+    (["algo=orpo", "divergence=js"], "reward differences"),
+    (["algo=pro", "divergence=alpha"], "reward differences"),
+    (["reward_level=token"], "is linear"),
+    (["algo=ipo", "reward.beta=0.3"], "fixes the scale"),
+    (["algo=orpo", "reference=frozen"], "log-probability"),
+    (["algo=orpo", "length=penalty"], "log-probability"),
+    (["algo=kto", "margin=constant"], "reads no margin"),
+    (["algo=orpo", "polarity=negative"], "builds none"),
+    (["divergence=js", "polarity=negative"], "does not cancel"),
+    (["reduce=tokens"], "no sum over tokens"),
+    (["reference=base"], "switched off"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), CASES, ids=lambda x: " ".join(x) if isinstance(x, list) else "")
+def test_a_combination_without_meaning_is_refused_with_a_nearest_that_works(arguments, said):
+    with pytest.raises(Refused, match=said) as caught:
+        build(compose_config(arguments))
+    assert caught.value.nearest, "no nearest combination"
+    build(compose_config([*_without(arguments, caught.value.nearest), *caught.value.nearest]))
+
+
+def _without(arguments: list[str], nearest: tuple[str, ...]) -> list[str]:
+    changed = {item.split("=")[0] for item in nearest}
+    return [argument for argument in arguments if argument.split("=")[0] not in changed]
+
+
+def test_every_rule_refuses_something():
+    """A rule that never fires is dead: each one is the first to object to some case."""
+    from xpo.compose.composition import instantiate
+
+    fired = set()
+    for arguments, _ in CASES:
+        composition = instantiate(compose_config(arguments))
+        fired |= {rule.__name__ for rule in RULES if rule(composition) is not None}
+    assert fired == {rule.__name__ for rule in RULES}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["algo=simpo", "divergence=js"],
+        ["algo=simpo", "divergence=alpha"],
+        ["divergence=js", "reward_level=token"],
+        ["reward=explicit"],
+        ["reward=explicit", "reward_form=pairwise"],
+        ["polarity=negative"],
+        ["arity=list"],
+        ["reference=none"],
+        ["algo=ipo", "divergence=hellinger"],
+        ["algo=ipo", "length=sum"],
+        ["algo=kto", "feedback=preference", "arity=pair"],
+        ["algo=orpo", "arity=list"],
+        ["algo=pro", "sft=none"],
+        ["sft=merged"],
+        ["adapter=lora", "reference=base"],
+        ["objective=hinge"],
+        ["margin=constant"],
+        ["length=penalty"],
+        ["length=shared_length"],
+    ],
+    ids=" ".join,
+)
+def test_a_combination_with_a_meaning_is_accepted(arguments):
+    build(compose_config(arguments))
+
+
+def test_refusals_name_no_preset_and_survive_renaming_it(monkeypatch):
+    """The verdict is derived from declarations: under another name it is the same."""
+    config = compose_config(["algo=kto", "divergence=js"])
+    config["algo"] = {**config["algo"], "name": "renamed"}
+    with pytest.raises(Refused, match="reward differences"):
+        build(config)

@@ -1,0 +1,65 @@
+"""Every key is read, typed and in range, or the run is refused with what is allowed."""
+
+import pytest
+
+from xpo.compose import ConfigError, build, compose_config
+from xpo.compose.compose import option_files
+from xpo.compose.groups import GROUPS
+
+NEEDS_A_VALUE = {"model=hf": ["model.path=x"], "data=jsonl": ["data.path=x"], "reference=model": ["reference.path=x"]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["algo=dppo"], "algo=dppo: no such option.*Did you mean 'dpo'"),
+        (["divergence=jss"], "divergence has: .*Did you mean 'js'"),
+        (["nonsense=1"], "no group or key 'nonsense'"),
+        (["margin.gama=1"], "margin.gama"),
+        (["algo=simpo", "+margin.gama=1"], "nothing reads margin.gama.*Did you mean margin.gamma"),
+        (["+reward.betta=1"], "Did you mean reward.beta"),
+        (["+sed=1"], "nothing reads the key 'sed'.*Did you mean 'seed'"),
+        (["reward.beta=abc"], "reward.beta must be a number, got 'abc'"),
+        (["reward.beta=true"], "reward.beta must be a number"),
+        (["trainer.steps=1.5"], "trainer.steps must be a whole number or null"),
+        (["trainer.precision=fp64"], "must be one of fp32, bf16, got 'fp64'"),
+        (["reward.beta=-1"], "beta must be above 0, got -1"),
+        (["reward.beta=.nan"], "beta must be above 0"),
+        (["divergence=alpha", "divergence.alpha=1.5"], "alpha"),
+        (["seed=-1"], "seed must be from 0"),
+        (["seed=abc"], "seed must be a whole number"),
+        (["algo=simpo", "margin.gamma=1", "margin.gamma_beta_ratio=1"], "exactly one of gamma"),
+        (["model=hf"], "model.path is not set"),
+        (["reward.name=os.system"], "no component of that name"),
+        (["~divergence"], "sets no divergence"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(arguments, said):
+    with pytest.raises(ConfigError, match=said):
+        build(compose_config(arguments))
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_option_file_makes_its_component_from_its_own_values(group):
+    from xpo.compose.composition import instantiate
+
+    assert option_files(group), group
+    for option in option_files(group):
+        extra = NEEDS_A_VALUE.get(f"{group}={option}", [])
+        composed = instantiate(compose_config([f"{group}={option}", *extra]))
+        assert composed.components()[group] is not None
+
+
+def test_no_key_of_a_component_is_missing_from_its_option_file():
+    from xpo import registry
+
+    for group in GROUPS:
+        for option in option_files(group):
+            node = compose_config([f"{group}={option}", *NEEDS_A_VALUE.get(f"{group}={option}", [])])[group]
+            keys = set(registry.fields(registry.component(group, node["name"])))
+            assert keys == set(node) - {"name"}, f"{group}={option}"
+
+
+@pytest.mark.parametrize(("text", "value"), [("1e-3", 0.001), ("5e-7", 5e-7), ("1", 1.0)])
+def test_numbers_are_read_as_a_user_writes_them(text, value):
+    assert build(compose_config([f"reward.beta={text}"])).reward.beta == value
