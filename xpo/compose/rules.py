@@ -118,7 +118,8 @@ def _level_and_form_are_set(c: Composition) -> Reason | None:
         )
     if not c.reward_form.reads:
         return Reason(
-            f"objective={c.option('objective')} eats a reward, which has a form: pointwise or pairwise.",
+            f"objective={c.option('objective')} eats a reward, which has a form (pointwise or pairwise): "
+            f"reward_form={c.option('reward_form')} is for objectives that eat none.",
             ("reward_form",),
         )
     return None
