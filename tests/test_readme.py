@@ -72,3 +72,10 @@ def test_the_method_table_lists_every_preset():
 def test_generated_blocks_are_filled():
     empty = re.findall(r"<!-- (\w+):begin -->\s*<!-- \1:end -->", README)
     assert not empty, f"blocks without content: {empty}"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_and_readme_know_every_verb(verb: str):
+    help_text = (ROOT / "conf" / "hydra" / "help" / "xpo.yaml").read_text()
+    assert f"python -m xpo {verb} " in help_text or f"python -m xpo {verb}\n" in help_text
+    assert f"xpo {verb}" in README
