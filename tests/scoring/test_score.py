@@ -12,6 +12,8 @@ from xpo.adapter.lora import Lora
 from xpo.scoring.score import Scoring
 from xpo.scoring.support import Support
 
+VOCABULARY = 40
+
 PATHS = ("shared", "plain")
 
 
@@ -35,7 +37,7 @@ def test_eager_attention_gives_the_same(path, model_of, rows, batch_of, naive):
         )
 
 
-@pytest.mark.parametrize("path, chunk", [("shared", 1), ("shared", 1000), ("plain", 3)])
+@pytest.mark.parametrize("path, chunk", [("shared", 1), ("shared", 2**25), ("plain", 3 * VOCABULARY)])
 def test_gradients_are_those_of_whole_rows(path, chunk, model, rows, batch_of, naive):
     batch = batch_of(rows)
     direction = torch.randn(batch.mask_BKT.shape, generator=torch.Generator().manual_seed(1))
@@ -115,7 +117,7 @@ def test_under_a_support_the_enumerated_set_has_all_mass(path, pruned, model, ba
     rows = [([1, 7], responses), ([1, 8, 9], responses)]
     batch = batch_of(rows, support=support) if pruned else batch_of(rows)
     with torch.no_grad():
-        logp_BKT = Scoring(path, 5, support)(model, batch)
+        logp_BKT = Scoring(path, 5 * VOCABULARY, support)(model, batch)
         full_BKT = Scoring(path)(model, batch_of(rows))
     torch.testing.assert_close(logp_BKT.sum(-1).exp().sum(-1), torch.ones(2), atol=1e-5, rtol=0)
     assert logp_BKT[:, 3:, 2].eq(0).all()  # the forced end, exactly

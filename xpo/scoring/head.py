@@ -33,8 +33,8 @@ def edge_logp(hidden_ED: Tensor, head: Head, targets: Targets, chunk: int) -> Te
     """log p(token_e | hidden_e), exact gradients for hidden states, weight and bias.
 
     Products of half-precision operands are accumulated and kept in float32 (float64 operands stay float64).
-    With more than one chunk nothing of size E x V outlives its chunk: the backward pass computes the logits
-    again, or, when the head is frozen, the forward pass keeps d logp / d hidden (E x D) and none is needed.
+    ``chunk`` is in edges. With more than one chunk nothing of size E x V outlives its own: the backward pass
+    computes the logits again, or, when the head is frozen, the forward pass keeps d logp / d hidden (E x D).
     """
     device = hidden_ED.device.type
     half = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None

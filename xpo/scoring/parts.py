@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,9 +21,8 @@ _SOFTCAP = "final_logit_softcapping"
 
 def unwrap(model: Any) -> Any:
     """The transformers model below a peft wrapper (adapters stay in place inside it)."""
-    from peft import PeftModel
-
-    if not isinstance(model, PeftModel):
+    peft = sys.modules.get("peft")  # seconds to import; whoever wrapped the model has done it
+    if peft is None or not isinstance(model, peft.PeftModel):
         return model
     if model.active_peft_config.is_prompt_learning:
         raise ValueError(

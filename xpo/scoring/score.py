@@ -20,11 +20,12 @@ class Scoring:
     """``scoring(model, batch)`` is ``logp_BKT`` in float32 nats, zeros outside the mask.
 
     ``path``: ``shared`` runs the packed rows (every distinct prefix once), ``plain`` one ordinary row per
-    response. ``chunk``: how many edges go through the output head at a time.
+    response. ``chunk``: how many logits exist at a time, in values (at least one edge's, all edges' if they
+    are fewer; those are then kept for the backward pass rather than computed again).
     """
 
     path: Literal["shared", "plain"] = "shared"
-    chunk: int = 1024
+    chunk: int = 2**25
     support: Support | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -58,7 +59,9 @@ class Scoring:
             hidden_ED = shared_hidden(model, packed)[packed.edge_node_E[span]]
         else:
             hidden_ED = plain_hidden(model, batch, span)
-        return edge_logp(hidden_ED, output_head(model), self._targets(token_E, depth_E), self.chunk)
+        head = output_head(model)
+        edges = max(1, self.chunk // len(head.weight_VD))
+        return edge_logp(hidden_ED, head, self._targets(token_E, depth_E), edges)
 
     def _targets(self, token_E: Tensor, depth_E: Tensor) -> Targets:
         if self.support is None:
