@@ -1,0 +1,191 @@
+"""The matrix preset x axis value: what combines, what it changes, and why the rest is refused.
+
+``python -m xpo.explain.matrix docs/matrix.md`` writes it. Every combination is composed as a run
+composes it and probed on a few rows (``xpo.explain.probe``), once in the gold world with drawn labels
+and once on rows of a file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from omegaconf import OmegaConf
+
+from xpo.compose import ConfigError, Refused, build, compose_config, presets
+from xpo.compose.groups import AXES
+from xpo.errors import UserError
+from xpo.explain.options import Option, options
+from xpo.explain.probe import Probe, probe, save_model
+
+SMALL = ("model.hidden=16", "model.layers=1", "model.heads=2", "trainer.threads=1")
+GOLD = ("data=gold", "data.mode=sampled", "data.records=48", *SMALL)
+FILE = ("data=jsonl", "model=scratch", "model.vocab_size=300", "model.max_length=64", *SMALL)
+
+Status = Literal["own", "changes", "equal", "refused", "needs"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One axis value put into one preset.
+
+    ``own``: the preset's value. ``changes``: accepted, ``what`` says which of loss, gradient, data and
+    schedule differ. ``equal``: accepted and the same, by a declaration that ``reason`` quotes, else by
+    mistake. ``refused``: with its reason, and in ``nearest`` overrides with which it works. ``needs``: a
+    setting that only a user can give.
+    """
+
+    algo: str
+    where: str
+    axis: str
+    value: str
+    status: Status
+    what: tuple[str, ...] = ()
+    reason: str = ""
+    nearest: tuple[str, ...] = ()
+
+
+def matrix(folder: Path) -> list[Entry]:
+    """Every preset with every value of every axis; ``folder`` takes the few files that this needs."""
+    contexts = {"gold": list(GOLD), "file": [*FILE, f"data.path={_write_rows(folder)}"]}
+    given = {
+        where: {"path": str(save_model(build(compose_config(overrides)), folder / where))}
+        for where, overrides in contexts.items()
+    }
+    return [
+        entry
+        for algo in presets()
+        for where, overrides in contexts.items()
+        for entry in _of_preset(algo, where, compose_config([f"algo={algo}", *overrides]), given[where])
+    ]
+
+
+def swapped(config: dict[str, Any], option: Option, given: dict[str, str]) -> dict[str, Any]:
+    """The config with one axis set to another option, as composing it anew would have it.
+
+    ``given`` fills what the option leaves to its user (``???``).
+    """
+    node = OmegaConf.load(option.path)
+    node = OmegaConf.merge(
+        node, {key: value for key, value in given.items() if OmegaConf.is_missing(node, key)}
+    )
+    both = OmegaConf.create({"hp": config["hp"], option.group: node})
+    plain = OmegaConf.to_container(both, resolve=True, throw_on_missing=True)
+    assert isinstance(plain, dict)
+    return {**config, option.group: plain[option.group]}
+
+
+def _of_preset(algo: str, where: str, config: dict[str, Any], given: dict[str, str]) -> Iterator[Entry]:
+    base = probe(build(config))
+    for axis in AXES:
+        for option in options(axis):
+            if option.name == config[axis]["name"]:
+                yield Entry(algo, where, axis, option.name, "own")
+            else:
+                yield _entry(algo, where, option, _outcome(config, base, option, given))
+
+
+def _entry(algo: str, where: str, option: Option, outcome: dict[str, Any]) -> Entry:
+    return Entry(algo, where, option.group, option.name, **outcome)
+
+
+def _outcome(config: dict[str, Any], base: Probe, option: Option, given: dict[str, str]) -> dict[str, Any]:
+    try:
+        composition = build(swapped(config, option, given))
+        what = probe(composition).changes(base)
+    except Refused as refusal:
+        return {"status": "refused", "reason": refusal.reason, "nearest": refusal.nearest}
+    except ConfigError as error:
+        return {"status": "needs", "reason": str(error)}
+    except UserError as error:  # the rows of this context cannot carry it
+        return {"status": "refused", "reason": re.sub(r"\S+/(?=[\w.]+:\d+)", "", str(error))}
+    if what:
+        return {"status": "changes", "what": tuple(what)}
+    return {"status": "equal", "reason": _declared_equal(build(config), composition, option.group)}
+
+
+def _declared_equal(base: Any, other: Any, axis: str) -> str:
+    """The declaration by which two options of an axis train the same; empty where there is none."""
+    one, two = getattr(base, axis), getattr(other, axis)
+    if axis == "divergence" and one.linear and two.linear:
+        return "both links are the log-ratio itself (`linear`): only what is measured differs"
+    return ""
+
+
+def _write_rows(folder: Path) -> Path:
+    """Lists whose ranks and scores disagree now and then, of unequal lengths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "rows.jsonl"
+    words = ["ash", "birch", "cedar", "elm", "fir", "oak", "pine", "yew"]
+    rows = []
+    for n in range(12):
+        completions = [
+            " ".join(words[(n + k * j) % 8] for j in range(1 + (n + k) % 4)) + f" {k}" for k in range(3)
+        ]
+        scores = [float((n * 3 + k * 5) % 7) + k / 10 for k in range(3)]
+        ranks = [(n + k) % 3 for k in range(3)]
+        rows.append({"prompt": f"tree {n}", "completions": completions, "scores": scores, "ranks": ranks})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def as_markdown(entries: list[Entry]) -> str:
+    """A table per axis, then every refusal with its reason."""
+    lines = [
+        "# What combines",
+        "",
+        "Generated by `python -m xpo.explain.matrix docs/matrix.md`. Every preset with every value of every "
+        "axis, probed on a few rows of the gold world and of a file.",
+        "",
+        "**own**: the preset's value. **L G D S**: accepted; it changes the loss, its gradient, the data, "
+        "the schedule. **=**: accepted and the same by declaration. A number: refused, see the reasons "
+        "below; with \\* it works together with another change, which the refusal names.",
+    ]
+    reasons: dict[str, int] = {}
+    for axis in AXES:
+        lines += ["", f"## {axis}", "", *_axis_table([e for e in entries if e.axis == axis], reasons)]
+    lines += ["", "## Reasons", ""]
+    lines += [f"{number}. {reason}" for reason, number in reasons.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _axis_table(entries: list[Entry], reasons: dict[str, int]) -> list[str]:
+    values = list(dict.fromkeys(entry.value for entry in entries))
+    algos = list(dict.fromkeys(entry.algo for entry in entries))
+    lines = ["| algo | " + " | ".join(values) + " |", "|---" * (len(values) + 1) + "|"]
+    for algo in algos:
+        cells = [
+            _cell([e for e in entries if (e.algo, e.value) == (algo, value)], reasons) for value in values
+        ]
+        lines.append(f"| {algo} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _cell(entries: list[Entry], reasons: dict[str, int]) -> str:
+    """One mark for both contexts, or one for each where they differ."""
+    marks = [_mark(entry, reasons) for entry in entries]
+    if len(set(marks)) == 1:
+        return marks[0]
+    return ", ".join(f"{entry.where} {mark}" for entry, mark in zip(entries, marks, strict=True))
+
+
+def _mark(entry: Entry, reasons: dict[str, int]) -> str:
+    if entry.status == "changes":
+        return "".join(what[0].upper() for what in entry.what)
+    if entry.status in ("refused", "needs"):
+        reason = " ".join(entry.reason.split()).replace(f"{entry.axis}={entry.value}", f"{entry.axis}=...")
+        number = reasons.setdefault(reason, len(reasons) + 1)
+        return f"{number}\\*" if entry.nearest else str(number)
+    return {"own": "own", "equal": "="}[entry.status]
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as scratch:
+        text = as_markdown(matrix(Path(scratch)))
+    Path(sys.argv[1]).write_text(text, encoding="utf-8")

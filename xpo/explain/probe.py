@@ -1,0 +1,121 @@
+"""One optimizer step's loss and gradient of a composition: does an override do anything?"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from xpo.arrow import OffPolicy
+from xpo.data.build import fingerprint
+from xpo.data.collate import Collator
+from xpo.data.loader import Probes
+from xpo.data.plan import Sizes
+from xpo.module.off_policy import OffPolicyModule
+from xpo.scoring.path import choose_path
+from xpo.scoring.score import Scoring
+from xpo.stages.loaders import training_loader
+from xpo.stages.run import window
+from xpo.stages.source import Policy
+
+if TYPE_CHECKING:
+    from xpo.compose.composition import Composition
+
+ROWS, TOKENS = 64, 1_000_000  # of a step: all rows of the probes, in one micro-batch
+DRIFT = 0.02  # standard deviation of what stands in for training, per weight
+TOLERANCE = 1e-6  # relative
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a step of training sees and does. Two runs that train the same have the same four."""
+
+    loss: float
+    gradient: torch.Tensor
+    data: str
+    schedule: str
+
+    def changes(self, other: Probe) -> list[str]:
+        """Which of the four differ."""
+        same = {
+            "loss": abs(self.loss - other.loss) <= TOLERANCE * max(1.0, abs(self.loss)),
+            "gradient": self.gradient.shape == other.gradient.shape
+            and bool(
+                (self.gradient - other.gradient).norm() <= TOLERANCE * max(1.0, self.gradient.norm().item())
+            ),
+            "data": self.data == other.data,
+            "schedule": self.schedule == other.schedule,
+        }
+        return [what for what, is_same in same.items() if not is_same]
+
+
+def probe(composition: Composition) -> Probe:
+    """Read, tokenise, score, train one step's loss, the policy drifted from its reference as in training.
+
+    An adapter has drifted once more before that, as after a stage of its own, so that a reference below
+    it is another one than the policy at the start.
+    """
+    torch.manual_seed(0)
+    c, arrow = composition, OffPolicy.of(composition, composition.reference.given)
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        source = c.data.open(c)
+        loaded = c.model.load(seed=c.seed, texts=source.texts, tokenizer=source.tokenizer)
+        source.tokenize(loaded.tokenizer, window(loaded.model))
+        policy = c.adapter.apply(loaded.model, c.seed)
+        if c.adapter.adapts:
+            _drift(policy)
+        scoring = Scoring(path=choose_path(loaded.model)[0], support=source.support)
+        start = Policy(policy, loaded.tokenizer, scoring, trained=True)
+        rows = source.rows(start, arrow.needs)
+    reference = _lasting(c.reference).prepare(policy, scoring, loaded.tokenizer)
+    loader = training_loader(
+        rows,
+        Sizes(ROWS, TOKENS),
+        Collator(loaded.tokenizer.pad_token_id, arrow.prompt_edges, None, source.support),
+        ranks=(0, 1),
+        probes=Probes(c.objective.statistic_rows, rows.limits, loaded.tokenizer.bos_token_id),
+    )
+    module = OffPolicyModule(policy, arrow, scoring, reference, c.optimizer, 1)
+    _drift(policy)
+    loss = module.loss(next(iter(loader)))
+    loss.backward()
+    return Probe(float(loss.detach()), _gradient(policy), fingerprint(rows.train), _schedule(c))
+
+
+def _lasting(reference: Any) -> Any:
+    """The reference option such that it outlives an update without a cache on disk."""
+    return dataclasses.replace(reference, cache=False) if reference.cacheable else reference
+
+
+def _drift(policy: Any) -> None:
+    random = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for weight in policy.parameters():
+            if weight.requires_grad:
+                weight += DRIFT * torch.randn(weight.shape, generator=random)
+
+
+def _gradient(policy: Any) -> torch.Tensor:
+    return torch.cat([p.grad.flatten() for p in policy.parameters() if p.grad is not None])
+
+
+def _schedule(c: Composition) -> str:
+    """What runs beside the step: a stage before it, sampling, refreshing."""
+    return repr((c.sft if c.sft.stage else None, c.sampling, c.schedule))
+
+
+def save_model(composition: Composition, folder: Path) -> Path:
+    """A model folder with the composition's tokenizer and other weights, for options that take one."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        source = composition.data.open(composition)
+        loaded = composition.model.load(
+            seed=composition.seed + 1, texts=source.texts, tokenizer=source.tokenizer
+        )
+    loaded.model.save_pretrained(folder)
+    loaded.tokenizer.save_pretrained(folder)
+    return folder
