@@ -37,13 +37,15 @@ def test_frozen_without_a_cache_stays_where_the_policy_was(policy, tokenizer, bo
         assert not torch.equal(Scoring()(policy, both), before)
 
 
-def test_frozen_with_a_cache_keeps_no_copy_and_refuses_to_answer_for_a_trained_policy(
-    policy, tokenizer, both
+@pytest.mark.parametrize("fused", [True, False])
+def test_frozen_with_a_cache_keeps_no_copy_and_never_answers_for_a_trained_policy(
+    fused, policy, tokenizer, both
 ):
     prepared = Frozen(cache=True).prepare(policy, Scoring(), tokenizer)
+    Scoring()(policy, both).sum().backward()
     with torch.no_grad():
         assert torch.equal(prepared(both), Scoring()(policy, both))
-    move(policy)
+    torch.optim.AdamW(policy.parameters(), lr=1e-7, fused=fused).step()
     with pytest.raises(RuntimeError, match="not in its cache"):
         prepared(both)
 
