@@ -67,7 +67,7 @@ def population_target(
     world: World, ref_logp_XN: Tensor, parts: Any, label_noise: float = 0.0
 ) -> Target | None:
     """The optimum of a composition (anything with the groups as attributes); None where none is claimed."""
-    if not _has_target(parts, label_noise):
+    if not has_target(parts, label_noise):
         return None
     fitted_XN = _fitted_reward(world, ref_logp_XN, parts) - _offset_N(world, parts)
     beta, divergence = parts.reward.beta, parts.divergence
@@ -79,7 +79,7 @@ def population_target(
     return Target(fitted_policy(divergence, start_XN, fitted_XN / beta, scale_N), fitted_XN, beta, None)
 
 
-def _has_target(parts: Any, label_noise: float) -> bool:
+def has_target(parts: Any, label_noise: float) -> bool:
     """Whether the loss reads nothing but the rewards d_i above, and fits true labels."""
     return bool(
         parts.objective.fits
