@@ -36,7 +36,7 @@ types: setup-dev
 	$(BIN)/pyright
 
 claims: setup
-	$(BIN)/python -m xpo.gold.claims $(ARGS)
+	$(BIN)/python -m xpo.claims $(ARGS)
 
 clean:
 	rm -rf build dist .pytest_cache .ruff_cache

@@ -82,7 +82,7 @@ def test_where_labels_come_from_follows_the_feedback(start: Policy) -> None:
     sides = opened(single | {"feedback": Preference()}).rows(start, needs).train[0]
     verdicts = opened(single | {"feedback": Binary()}).rows(start, needs).train[0]
     assert sum(sides.good or ()) == pytest.approx(0.5)
-    assert verdicts.good is not None and verdicts.good != pytest.approx(sides.good, rel=0.01)
+    assert verdicts.good is not None and verdicts.good != pytest.approx(sides.good)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,9 @@ def test_ruler_measures_start_as_0_and_states_the_optimum(start: Policy) -> None
     assert at_start["gold/gap_closed"] == pytest.approx(0, abs=1e-9)
     assert ruler.optimum["gold/gap_closed"] == pytest.approx(1)
     assert ruler.optimum["gold/kl_to/reverse_kl"] == pytest.approx(0, abs=1e-9)
-    assert ruler.optimum["gold/kl_to/js"] > 0.001
+    distances = {name: value for name, value in ruler.optimum.items() if name.startswith("gold/kl_to/")}
+    others = sorted(value for name, value in distances.items() if name != "gold/kl_to/reverse_kl")
+    assert others[0] > 0.001 and ruler.optimum["gold/kl_to_nearest_other"] == others[0]
 
 
 def test_ruler_without_a_target(start: Policy) -> None:

@@ -20,8 +20,8 @@ class Ruler:
     """``ruler(model)`` is the exact ``gold/...`` metrics of a model against the reference of its run.
 
     Where the composition (``parts``) has a known optimum the metrics include the distance to it and, if it
-    maximises E[r] - beta D_f, the share of the gap closed and the distance to every other divergence's
-    optimum at the same beta (``gold/kl_to/NAME``).
+    maximises E[r] - beta D_f, the share of the gap closed and the distance to every divergence's optimum at
+    the same beta (``gold/kl_to/NAME``; ``gold/kl_to_nearest_other`` is the least of the others').
     """
 
     def __init__(self, world: World, scoring: Scoring, ref_logp_XN: Tensor, parts: Any) -> None:
@@ -55,4 +55,6 @@ class Ruler:
         if target is None or target.divergence is None:
             return found
         apart = distances(logp_XN, self.ref_logp_XN, target, self.divergences)
+        others = [apart[name] for name in apart if self.divergences[name] is not target.divergence]
+        found["gold/kl_to_nearest_other"] = min(others)
         return found | {f"gold/kl_to/{name}": value for name, value in apart.items()}

@@ -1,0 +1,81 @@
+"""Deliberately broken versions of the program, to see that a claim's check would catch them.
+
+``python -m xpo.claims.mutants NAME [overrides]`` is ``python -m xpo [overrides]`` with one fault built in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable
+
+from torch import Tensor
+
+from xpo.arrow import OffPolicy
+from xpo.contracts import Batch
+
+
+def flip() -> None:
+    """The sign of every label: what was preferred, good or highly scored is not."""
+    right = OffPolicy.losses
+
+    def losses(
+        self: OffPolicy, batch: Batch, reward_BK: Tensor, logp_BKT: Tensor, statistics: Tensor | None = None
+    ) -> Tensor:
+        prefer, score = batch.prefer_BKK, batch.score_BK
+        flipped = dataclasses.replace(
+            batch,
+            prefer_BKK=None if prefer is None else prefer.transpose(1, 2),
+            good_BK=batch.bad_BK,
+            bad_BK=batch.good_BK,
+            score_BK=None if score is None else -score,
+        )
+        return right(self, flipped, reward_BK, logp_BKT, statistics)
+
+    OffPolicy.losses = losses
+
+
+def linear() -> None:
+    """The link is left out: every divergence trains as the reverse KL does."""
+    right = OffPolicy.rewards
+
+    def rewards(self: OffPolicy, batch: Batch, logp_BKT: Tensor, ref_logp_BKT: Tensor) -> Tensor:
+        return right(
+            dataclasses.replace(self, divergence=_Identity(self.divergence)), batch, logp_BKT, ref_logp_BKT
+        )
+
+    OffPolicy.rewards = rewards
+
+
+def double() -> None:
+    """The implicit reward counts twice, as with another beta (or tau) than the one that is claimed."""
+    right = OffPolicy.rewards
+
+    def rewards(self: OffPolicy, batch: Batch, logp_BKT: Tensor, ref_logp_BKT: Tensor) -> Tensor:
+        return 2 * right(self, batch, logp_BKT, ref_logp_BKT)
+
+    OffPolicy.rewards = rewards
+
+
+class _Identity:
+    """A divergence whose link is the log-ratio itself."""
+
+    def __init__(self, divergence: object) -> None:
+        self.divergence = divergence
+
+    def link(self, log_u: Tensor) -> Tensor:
+        return log_u
+
+
+MUTANTS: dict[str, Callable[[], None]] = {"flip": flip, "linear": linear, "double": double}
+
+
+def main(argv: list[str]) -> None:
+    from xpo.cli import main as command
+
+    MUTANTS[argv[0]]()
+    command(argv[1:])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
