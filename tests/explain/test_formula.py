@@ -1,10 +1,12 @@
-"""The printed objective evaluates to the trained loss, for every preset and every override that changes it."""
+"""The printed objective evaluates to the trained loss, for every preset and many overrides."""
+
+import functools
 
 import numpy as np
 import pytest
 import torch
-from tests.explain.interpreter import evaluate
 
+from tests.explain.interpreter import evaluate
 from xpo.arrow import OffPolicy
 from xpo.compose import build, compose_config, presets
 from xpo.contracts import Batch, Packed, StepTotals
@@ -14,6 +16,7 @@ SIZES = {"single": [1, 1, 1], "pair": [2, 2, 2], "list": [2, 4, 3]}
 T, P = 5, 4
 
 
+@functools.cache
 def arrow_of(*overrides):
     composition = build(compose_config(["data=jsonl", "data.path=unread.jsonl", *overrides]))
     return composition, OffPolicy.of(composition, composition.reference.given)

@@ -84,30 +84,43 @@ def notes(c: Composition, arrow: OffPolicy) -> list[str]:
     if c.polarity.negative_only:
         found.append("The preferred response counts as reward 0, that of any response under the reference.")
     if c.sft.merges:
-        found.append(
-            "The likelihood term pulls towards the demonstrations, so no optimum of the reward is claimed."
-        )
-    return found
+        found.append("The likelihood term pulls towards the demonstrations.")
+    return [*found, _optimum(c)]
+
+
+def _optimum(c: Composition) -> str:
+    """What the loss is known to converge to on a whole population with true labels."""
+    from xpo.gold.target import has_target
+
+    if not c.reference.given or not has_target(c, label_noise=0.0):
+        return "No exact optimum is claimed."
+    fitted = {"log_odds": "r", "win_rate": "P(y beats the reference)"}[c.objective.fits]
+    scaled = fitted if c.objective.fit_scale == 1 else f"{c.objective.fit_scale:g} {fitted}"
+    scaled += f" - {c.length.offset_text()}" if c.length.has_offset else ""
+    if c.length.averages:
+        known = f"rewards equal {scaled} up to a constant of the prompt"
+    else:
+        known = f"that of E[{scaled}] - {c.reward.beta:g} D ({_regularised(c)})"
+    return f"Its optimum on a whole population is known: {known}."
+
+
+def _regularised(c: Composition) -> str:
+    """The divergence whose link is used; the bare log-ratio is that of the reverse KL."""
+    return c.option("divergence") if c.divergence.regularises else "reverse_kl"
 
 
 def _about_the_link(c: Composition) -> list[str]:
     if not c.reference.given:
-        reshaped = (
-            ""
-            if c.divergence.linear
-            else f" divergence={c.option('divergence')} reshapes the implicit reward;"
-        )
-        return [
-            "Without a reference ref_logp is 0: log_ratio is the policy's own log-likelihood."
-            f"{reshaped} no divergence is regularised and no exact optimum is claimed."
-        ]
+        bare = "Without a reference ref_logp is 0: log_ratio is the policy's own log-likelihood"
+        reshaped = "" if c.divergence.linear else f", which divergence={c.option('divergence')} reshapes"
+        return [f"{bare}{reshaped}. No divergence is regularised."]
     if c.reward_level.per_token:
-        return [
-            "The link acts on tokens: an expected sum of per-state divergences, not that of whole responses."
-        ]
+        return ["The link acts on tokens: an expected sum of per-state divergences, not that of responses."]
+    if c.length.averages:
+        return ["The link acts on mean log-ratios: no divergence of whole responses is regularised."]
     if not c.objective.difference:
         return ["The objective reads more than reward differences: its optimum is not that of a divergence."]
     return [
-        f"The implicit reward is that of max E[r] - beta D (divergence={c.option('divergence')}) up to a "
-        "constant of the prompt, which cancels in reward differences."
+        f"The implicit reward is that of max E[r] - beta D ({_regularised(c)}) up to a constant of the "
+        "prompt, which cancels in reward differences."
     ]

@@ -84,11 +84,13 @@ def _optional() -> list[str]:
 def _read(group: str, path: Path) -> Option:
     text = path.read_text(encoding="utf-8")
     node = yaml.safe_load(text) or {}
+    if "@package _global_" in text.partition("\n")[0]:  # sets values of other groups too
+        about = (node.get("algo") or {}).get("title")
+        node = node.get(group) or {}
+        if about is not None or "name" not in node:  # a preset, an experiment: no component of its own
+            return Option(group, path.stem, {}, str(about or _head_comment(text)), path)
     component = str(node.get("name", path.stem))
     described = _component_docs(group).get(component) or _head_comment(text)
-    if "@package _global_" in text.partition("\n")[0]:  # sets values of other groups: a preset, an experiment
-        about = (node.get("algo") or {}).get("title") or _head_comment(text)
-        return Option(group, path.stem, {}, str(about), path)
     settings = {key: _default(value) for key, value in node.items() if key not in ("name", "defaults")}
     return Option(group, path.stem, settings, described, path)
 
