@@ -1,0 +1,82 @@
+"""Every preset, the plugins' included, as a whole run of two steps: files, fast path, finite numbers."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from xpo.compose import build, compose_config, presets
+from xpo.compose.groups import AXES
+from xpo.stages.job import execute
+
+
+@pytest.fixture(scope="module")
+def shared_cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+def two_steps(preset):
+    """Two steps where the preset has an SFT stage of its own to shorten, too."""
+    config = compose_config([f"algo={preset}"])
+    shorter = ["sft.steps=2"] if "steps" in config["sft"] else []
+    return ["trainer.steps=2", "trainer.log_every=1", f"algo={preset}", *shorter]
+
+
+@pytest.mark.parametrize("preset", presets())
+@pytest.mark.parametrize("mode", ["population", "sampled"])
+def test_two_steps(preset, mode, tmp_path, shared_cache):
+    config = compose_config([*two_steps(preset), f"data.mode={mode}", f"cache={shared_cache}"])
+    if mode == "sampled":
+        config["data"]["records"] = 64
+    metrics = execute(build(config), tmp_path)
+    assert metrics and all(math.isfinite(value) for value in metrics.values())
+    assert {"gold/reward", "gold/reward_share", "eval/loss"} <= set(metrics)
+
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["scoring"]["path"] == "shared", "a Llama-shaped run fell back to the plain path"
+    assert set(manifest["axes"]) == set(AXES)
+    assert {stage["name"] for stage in manifest["stages"]} >= {"load", "sft", "align", "export"}
+    assert all(stage["status"] in ("done", "skipped") for stage in manifest["stages"])
+
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["status"] == "done" and summary["metrics"] == pytest.approx(metrics)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if line["stage"] == "align"] == [0, 1, 2, 2]
+    for name in ("config.yaml", "samples.jsonl", "model/README.md", "model/config.json"):
+        assert (tmp_path / name).is_file(), name
+
+
+def test_an_exported_model_is_the_next_runs_start(tmp_path, shared_cache):
+    config = compose_config([*two_steps("dpo"), f"cache={shared_cache}"])
+    first = execute(build(config), tmp_path / "first")
+    again = compose_config(
+        [*two_steps("dpo"), "model=hf", f"model.path={tmp_path / 'first' / 'model'}", f"cache={shared_cache}"]
+    )
+    again["sft"] = {"name": "none"}
+    second = execute(build(again), tmp_path / "second")
+    lines = [json.loads(line) for line in (tmp_path / "second" / "metrics.jsonl").read_text().splitlines()]
+    assert lines[0]["gold/reward"] == pytest.approx(first["gold/reward"], abs=1e-6)
+    assert second["gold/kl"] > 0
+
+
+def test_a_finished_run_is_not_run_again(tmp_path, shared_cache, capsys):
+    config = compose_config([*two_steps("dpo"), f"cache={shared_cache}"])
+    first = execute(build(config), tmp_path)
+    stamp = (tmp_path / "metrics.jsonl").read_text()
+    assert execute(build(config), tmp_path) == pytest.approx(first)
+    assert (tmp_path / "metrics.jsonl").read_text() == stamp
+    assert "finished already" in capsys.readouterr().out
+
+
+def test_the_seed_decides_everything(tmp_path):
+    def weights(name, seed):
+        config = compose_config([*two_steps("dpo"), f"seed={seed}", f"cache={tmp_path / name / 'cache'}"])
+        execute(build(config), tmp_path / name)
+        from safetensors.torch import load_file
+
+        return load_file(tmp_path / name / "model" / "model.safetensors")
+
+    one, same, other = weights("a", 1), weights("b", 1), weights("c", 2)
+    assert all(torch.equal(one[key], same[key]) for key in one)
+    assert not all(torch.equal(one[key], other[key]) for key in one)
