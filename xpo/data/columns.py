@@ -120,5 +120,5 @@ def detect(rows: Iterable[Iterable[str]], found: Iterable[str], path: str) -> st
     shown = "\n".join(f"  {name:<13} {form.example}" for name, form in FORMATS.items())
     raise DataError(
         f"{is_what}.{best[1]}{near}\nRows that can be read:\n{shown}\n"
-        "Other names: data.columns={prompt: theirs}; a choice: data.format."
+        "Other names: data.columns.prompt=theirs; a choice: data.format."
     )

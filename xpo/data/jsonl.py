@@ -43,7 +43,7 @@ class Jsonl:
     test_split: str | None = None
     subset: str | None = None
     format: Literal["auto", "preference", "list", "unpaired", "scored", "demonstration"] = "auto"
-    columns: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, str | None] = field(default_factory=dict)
     limit: int | None = None
     shuffle_seed: int | None = None
     split_seed: int = 0
@@ -129,7 +129,8 @@ class Jsonl:
     def _records(self, path: str, split: str | None, counts: Counts) -> list[Record]:
         handler = self._handler(counts)
         rows = read_rows(path, handler, split=split, subset=self.subset)
-        return _parsed(rows, self.format, self.columns, path, counts, handler)
+        columns = {ours: theirs for ours, theirs in self.columns.items() if theirs is not None}
+        return _parsed(rows, self.format, columns, path, counts, handler)
 
     def _handler(self, counts: Counts) -> Callable[[BadRow], None]:
         return partial(_count, counts) if self.on_bad_row == "skip" else _stop
