@@ -5,6 +5,7 @@ the model's own logits in plain Python, response by response, that shares no cod
 """
 
 import math
+from functools import cache
 
 import pytest
 import torch
@@ -66,8 +67,13 @@ def rows(B, K):
     return made
 
 
+@cache
+def composed(*overrides):
+    return build(compose_config(list(overrides)))
+
+
 def loss(model, overrides, made, reference=True):
-    composition = build(compose_config(list(overrides)))
+    composition = composed(*overrides)
     arrow = OffPolicy.of(composition, composition.reference.given)
     scoring = Scoring()
     batch = Collator(0, prompt_edges=arrow.prompt_edges)(made, range(len(made)), totals_of(made, 1))

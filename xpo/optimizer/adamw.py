@@ -70,10 +70,11 @@ class AdamW:
     def warmup(self, total_steps: int) -> int:
         """Warm-up steps of a run of that many steps."""
         _require(total_steps >= 1, "steps", "at least 1", total_steps)
-        steps = self.warmup_steps if self.warmup_steps is not None else (self.warmup_ratio or 0) * total_steps
-        if steps >= total_steps:
-            raise ValueError(f"warmup_steps must be below the run's {total_steps} steps, got {steps}")
-        return math.ceil(steps)
+        if self.warmup_steps is None:
+            return min(math.ceil((self.warmup_ratio or 0) * total_steps), total_steps - 1)
+        if self.warmup_steps >= total_steps:
+            raise ValueError(f"warmup_steps must be below the run's {total_steps} steps, got {self.warmup_steps}")
+        return self.warmup_steps
 
     def factor(self, step: int, total_steps: int, warmup: int) -> float:
         """Share of ``lr`` in a step, from 0: (step + 1)/(warmup + 1), 1 at ``warmup``, then the decay.
