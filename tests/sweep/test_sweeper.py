@@ -111,6 +111,16 @@ def test_an_exit_or_an_interrupt_inside_a_cell(sweep):
     assert "not run" in printed.out
 
 
+@pytest.mark.parametrize("code", [130, 143])
+def test_a_run_that_a_signal_stopped_ends_the_sweep(sweep, code):
+    def job(config, out):
+        sys.exit(code)
+
+    ended, rows, _ = sweep("-m", "seed=1,2", job=job)
+    assert ended == 130
+    assert [row["status"] for row in rows.values()] == ["interrupted", "not run"]
+
+
 def test_cells_get_their_config_and_a_folder_each(sweep):
     seen = {}
 

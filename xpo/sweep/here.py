@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 import time
 import traceback
@@ -13,9 +14,11 @@ from typing import Any
 from xpo.sweep.grid import Cell
 from xpo.sweep.rows import Row, metrics_of, one_line, row
 
+_SIGNALLED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+
 
 class CellInterrupted(Exception):
-    """Ctrl-C or a termination request reached a cell: the sweep ends after its row."""
+    """Ctrl-C or a termination request reached a cell: the sweep ends after its row. Says how to go on."""
 
 
 def run_here(cell: Cell, config: Any, folder: Path, context: Any, task: Callable[[Any], Any]) -> Row:
@@ -62,7 +65,7 @@ def _row(cell: Cell, folder: Path, seconds: float, caught: list[BaseException]) 
         return row(cell, "done", metrics=metrics_of(folder), **ran)
     error = caught[0]
     if asked_to_end(error):
-        raise CellInterrupted from error
+        raise CellInterrupted(one_line(str(error) if isinstance(error, SystemExit) else "")) from error
     if isinstance(error, Refused):
         return row(cell, "refused", reason=one_line(error.reason), nearest=error.nearest, **ran)
     if not isinstance(error, UserError) and folder.is_dir():
@@ -72,7 +75,9 @@ def _row(cell: Cell, folder: Path, seconds: float, caught: list[BaseException]) 
 
 
 def asked_to_end(error: BaseException) -> bool:
-    """Whether Ctrl-C or SIGTERM lies behind an error; Lightning turns both into SystemExit."""
+    """Whether Ctrl-C or SIGTERM lies behind an error, also where a run has turned it into an exit."""
+    if isinstance(error, SystemExit) and error.code in _SIGNALLED:
+        return True
     lightning = sys.modules.get("lightning.pytorch.utilities.exceptions")
     kinds = (KeyboardInterrupt, *([lightning.SIGTERMException] if lightning else []))
     seen: BaseException | None = error

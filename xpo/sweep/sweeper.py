@@ -80,8 +80,8 @@ class XpoSweeper(Sweeper):
         folder = board.folder_of(cell)
         try:
             board.add(run_here(cell, config, folder, self._context, self._task))
-        except (KeyboardInterrupt, CellInterrupted):
-            board.add(row(cell, "interrupted", dir=str(folder)))
+        except (KeyboardInterrupt, CellInterrupted) as stop:
+            board.add(row(cell, "interrupted", reason=str(stop), dir=str(folder)))
             raise
 
     def _shared(self) -> list[str]:
