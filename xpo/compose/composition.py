@@ -81,7 +81,9 @@ def _seed(value: Any) -> int:
 
 def _component(group: str, node: Any) -> Any:
     if not isinstance(node, dict) or "name" not in node:
-        raise ConfigError(f"{group} must be an option with a 'name' (conf/{group}/<option>.yaml), got {node!r}")
+        raise ConfigError(
+            f"{group} must be an option with a 'name' (conf/{group}/<option>.yaml), got {node!r}"
+        )
     name = node["name"]
     try:
         cls = registry.component(group, str(name))

@@ -12,7 +12,10 @@ def explain_hydra_error(error: Exception, overrides: list[str]) -> str:
     """One paragraph for a user; falls back to Hydra's own text, with its cause."""
     text = str(error)
     return (
-        _unknown_option(text) or _unknown_key(text, overrides) or _missing_value(text) or _with_cause(text, error)
+        _unknown_option(text)
+        or _unknown_key(text, overrides)
+        or _missing_value(text)
+        or _with_cause(text, error)
     )
 
 

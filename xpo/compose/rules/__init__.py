@@ -1,0 +1,10 @@
+"""The rules of compatibility. Each says what the parts declare and why they do not fit."""
+
+from __future__ import annotations
+
+from xpo.compose.rules import reward, rows, shape
+from xpo.compose.rules.reason import Reason, Rule
+
+__all__ = ["RULES", "Reason", "Rule"]
+
+RULES: tuple[Rule, ...] = (*reward.RULES, *rows.RULES, *shape.RULES)

@@ -1,0 +1,130 @@
+"""Rules about the reward: who reads it, what form it has, where an explicit one comes in."""
+
+from __future__ import annotations
+
+from xpo.compose.composition import Composition
+from xpo.compose.rules.reason import Reason, Rule
+
+
+def _reward_is_read(c: Composition) -> Reason | None:
+    if c.objective.reads_reward == c.reward.reads_reward:
+        return None
+    if c.reward.reads_reward:
+        return Reason(
+            f"objective={c.option('objective')} is a likelihood and eats no reward, so reward={c.option('reward')} "
+            "would have no effect.",
+            ("reward", "objective"),
+        )
+    return Reason(
+        f"objective={c.option('objective')} eats a reward, and reward={c.option('reward')} gives none.",
+        ("reward", "objective"),
+    )
+
+
+def _no_idle_axis(c: Composition) -> Reason | None:
+    """Without a reward the axes that make one would be read by nobody."""
+    if c.objective.reads_reward:
+        return None
+    idle = {
+        "reference": c.reference.given,
+        "divergence": c.divergence.regularises,
+        "length": c.length.has_offset or c.length.averages or c.length.several,
+        "polarity": c.polarity.negative_only,
+        "reward_level": c.reward_level.gives_reward,
+        "reward_form": bool(c.reward_form.reads),
+    }
+    for group, set_for_nothing in idle.items():
+        if set_for_nothing:
+            return Reason(
+                f"objective={c.option('objective')} eats no reward, so {group}={c.option(group)}, which only shapes a "
+                "reward, would have no effect.",
+                (group, "objective"),
+            )
+    return None
+
+
+def _one_likelihood(c: Composition) -> Reason | None:
+    if c.objective.reads_reward or not (c.sft.stage or c.sft.weight):
+        return None
+    return Reason(
+        f"objective={c.option('objective')} is the likelihood already, so sft={c.option('sft')} would train it twice.",
+        ("sft", "objective"),
+    )
+
+
+def _level_and_form_are_set(c: Composition) -> Reason | None:
+    if not c.objective.reads_reward:
+        return None
+    if not c.reward_level.gives_reward:
+        return Reason(
+            f"objective={c.option('objective')} eats a reward, and reward_level={c.option('reward_level')} makes every "
+            "reward 0.",
+            ("reward_level",),
+        )
+    if not c.reward_form.reads:
+        return Reason(
+            f"objective={c.option('objective')} eats a reward, which has a form (pointwise or pairwise): "
+            f"reward_form={c.option('reward_form')} is for objectives that eat none.",
+            ("reward_form",),
+        )
+    return None
+
+
+def _form_fits_the_reward(c: Composition) -> Reason | None:
+    if c.reward.relabels or not c.objective.reads_reward or c.reward_form.reads == c.objective.implicit_form:
+        return None
+    return Reason(
+        f"reward={c.option('reward')} takes labels as they are, and objective={c.option('objective')} reads them as "
+        f"{_form_words(c.objective.implicit_form)}; reward_form={c.option('reward_form')} would change nothing. It says "
+        "what an explicit reward's labels are made of.",
+        ("reward_form", "reward"),
+    )
+
+
+def _relabelling_reaches_the_objective(c: Composition) -> Reason | None:
+    if c.objective.explicit_reward and not c.reward.relabels:
+        return Reason(
+            f"objective={c.option('objective')} reads the scores of an explicit reward, and reward={c.option('reward')} "
+            "is the policy's own.",
+            ("reward", "objective"),
+        )
+    if not c.reward.relabels or c.objective.explicit_reward or "comparisons" in c.objective.needs:
+        return None
+    return Reason(
+        f"reward={c.option('reward')} relabels comparisons (or scales scores), and objective={c.option('objective')} "
+        f"reads {', '.join(sorted(c.objective.needs))}: nothing would change.",
+        ("reward", "feedback"),
+    )
+
+
+def _form_is_read(c: Composition) -> Reason | None:
+    """An objective that takes no comparisons reads the explicit reward's scores as they are."""
+    if (
+        not c.reward.relabels
+        or "comparisons" in c.objective.needs
+        or c.reward_form.reads in c.objective.needs
+    ):
+        return None
+    return Reason(
+        f"objective={c.option('objective')} reads {' and '.join(sorted(c.objective.needs))}, and "
+        f"reward_form={c.option('reward_form')} would give it {c.reward_form.reads}, which it does not read.",
+        ("reward_form", "objective"),
+    )
+
+
+def _form_words(reads: str) -> str:
+    return {
+        "scores": "Bradley-Terry labels of a pointwise reward",
+        "wins": "win rates of a pairwise preference",
+    }[reads]
+
+
+RULES: tuple[Rule, ...] = (
+    _reward_is_read,
+    _no_idle_axis,
+    _one_likelihood,
+    _level_and_form_are_set,
+    _form_fits_the_reward,
+    _relabelling_reaches_the_objective,
+    _form_is_read,
+)

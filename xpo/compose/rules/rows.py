@@ -1,0 +1,64 @@
+"""Rules about rows: who labels, what the feedback gives, how many responses a row holds."""
+
+from __future__ import annotations
+
+from xpo.compose.composition import Composition
+from xpo.compose.rules.reason import Reason, Rule
+
+
+def _annotator_can_label(c: Composition) -> Reason | None:
+    lacking = sorted(c.annotator.needs - c.data.provides)
+    if not lacking:
+        return None
+    return Reason(
+        f"annotator={c.option('annotator')} needs {' and '.join(lacking)}, but data={c.option('data')} provides "
+        f"{', '.join(sorted(c.data.provides)) or 'none of it'}.",
+        ("annotator", "data"),
+    )
+
+
+def _feedback_is_there(c: Composition) -> Reason | None:
+    given = c.feedback.gives & c.arity.keeps
+    lacking = sorted((c.objective.needs | c.sft.needs) - given)
+    if not lacking:
+        return None
+    return Reason(
+        f"objective={c.option('objective')} needs {' and '.join(lacking)}, but feedback={c.option('feedback')} with "
+        f"arity={c.option('arity')} gives rows with {', '.join(sorted(given)) or 'no labels'}.",
+        ("feedback", "arity", "objective"),
+    )
+
+
+def _feedback_fills_the_row(c: Composition) -> Reason | None:
+    if c.arity.needs_any & c.feedback.gives:
+        return None
+    return Reason(
+        f"arity={c.option('arity')} puts together responses that {' or '.join(sorted(c.arity.needs_any))} speak about, "
+        f"and feedback={c.option('feedback')} gives {', '.join(sorted(c.feedback.gives))} only: no row would be left.",
+        ("arity", "feedback"),
+    )
+
+
+def _rows_have_a_fitting_size(c: Composition) -> Reason | None:
+    low, high = c.arity.sizes
+    if c.length.several and high == 1:
+        return Reason(
+            f"length={c.option('length')} compares the lengths of several responses to one prompt, but "
+            f"arity={c.option('arity')} gives one response a row: nothing would change.",
+            ("length", "arity"),
+        )
+    if "comparisons" in c.objective.needs and high == 1:
+        return Reason(
+            f"objective={c.option('objective')} compares responses to one prompt, but arity={c.option('arity')} gives "
+            "one response a row.",
+            ("arity", "objective"),
+        )
+    return None
+
+
+RULES: tuple[Rule, ...] = (
+    _annotator_can_label,
+    _feedback_is_there,
+    _feedback_fills_the_row,
+    _rows_have_a_fitting_size,
+)
