@@ -43,7 +43,9 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "said"), CASES, ids=lambda x: " ".join(x) if isinstance(x, list) else "")
+@pytest.mark.parametrize(
+    ("arguments", "said"), CASES, ids=lambda x: " ".join(x) if isinstance(x, list) else ""
+)
 def test_a_combination_without_meaning_is_refused_with_a_nearest_that_works(arguments, said):
     with pytest.raises(Refused, match=said) as caught:
         build(compose_config(arguments))

@@ -37,7 +37,12 @@ def test_the_command_line_beats_what_data_override():
 def test_the_world_brings_its_optimizer_settings_but_no_method_values():
     assert compose_config(["algo=dpo", "data=gold"])["reward"]["beta"] == 0.1
     assert compose_config(["algo=dpo", "data=gold"])["optimizer"]["lr"] > 1e-3
-    assert compose_config(["algo=dpo", "data=jsonl", "data.path=x", "model=hf", "model.path=y"])["optimizer"]["lr"] == 5e-7
+    assert (
+        compose_config(["algo=dpo", "data=jsonl", "data.path=x", "model=hf", "model.path=y"])["optimizer"][
+            "lr"
+        ]
+        == 5e-7
+    )
 
 
 def test_a_preset_that_inherits_wins_over_its_parent():

@@ -6,7 +6,11 @@ from xpo.compose import ConfigError, build, compose_config
 from xpo.compose.compose import option_files
 from xpo.compose.groups import GROUPS
 
-NEEDS_A_VALUE = {"model=hf": ["model.path=x"], "data=jsonl": ["data.path=x"], "reference=model": ["reference.path=x"]}
+NEEDS_A_VALUE = {
+    "model=hf": ["model.path=x"],
+    "data=jsonl": ["data.path=x"],
+    "reference=model": ["reference.path=x"],
+}
 
 
 @pytest.mark.parametrize(
@@ -23,8 +27,8 @@ NEEDS_A_VALUE = {"model=hf": ["model.path=x"], "data=jsonl": ["data.path=x"], "r
         (["reward.beta=true"], "reward.beta must be a number"),
         (["trainer.steps=1.5"], "trainer.steps must be a whole number or null"),
         (["trainer.precision=fp64"], "must be one of fp32, bf16, got 'fp64'"),
-        (["reward.beta=-1"], "beta must be above 0, got -1"),
-        (["reward.beta=.nan"], "beta must be above 0"),
+        (["reward.beta=-1"], "beta must be above 0 and finite, got -1"),
+        (["reward.beta=nan"], "beta must be above 0 and finite, got nan"),
         (["divergence=alpha", "divergence.alpha=1.5"], "alpha"),
         (["seed=-1"], "seed must be from 0"),
         (["seed=abc"], "seed must be a whole number"),

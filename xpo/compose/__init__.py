@@ -18,8 +18,8 @@ def build(config: dict[str, Any]) -> Composition:
 
     Raises ``ConfigError`` for a value, key or type at fault and ``Refused`` for a combination.
     """
-    from xpo.compose.composition import instantiate
     from xpo.compose.compat import check
+    from xpo.compose.composition import instantiate
 
     composition = instantiate(config)
     check(composition)

@@ -58,7 +58,7 @@ def check_hp(config: DictConfig) -> None:
             for key in values or {}:
                 if key not in known[option]:
                     raise ConfigError(
-                        f"hp.{group}.{option}.{key}: that option has no such key.{did_you_mean(key, known[option])}"
+                        f"hp.{group}.{option}.{key}: no such key.{did_you_mean(key, known[option])}"
                     )
 
 

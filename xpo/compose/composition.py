@@ -47,6 +47,10 @@ class Composition:
         """The name of the option chosen in a group, for messages and tables."""
         return str(self.config[group]["name"])
 
+    def choice(self, group: str) -> str:
+        """``group=option``, as a user types it."""
+        return f"{group}={self.option(group)}"
+
     def components(self) -> dict[str, Any]:
         return {group: self.__dict__[group] for group in GROUPS}
 

@@ -11,12 +11,12 @@ def _reward_is_read(c: Composition) -> Reason | None:
         return None
     if c.reward.reads_reward:
         return Reason(
-            f"objective={c.option('objective')} is a likelihood and eats no reward, so reward={c.option('reward')} "
+            f"{c.choice('objective')} is a likelihood and eats no reward, so {c.choice('reward')} "
             "would have no effect.",
             ("reward", "objective"),
         )
     return Reason(
-        f"objective={c.option('objective')} eats a reward, and reward={c.option('reward')} gives none.",
+        f"{c.choice('objective')} eats a reward, and {c.choice('reward')} gives none.",
         ("reward", "objective"),
     )
 
@@ -36,7 +36,7 @@ def _no_idle_axis(c: Composition) -> Reason | None:
     for group, set_for_nothing in idle.items():
         if set_for_nothing:
             return Reason(
-                f"objective={c.option('objective')} eats no reward, so {group}={c.option(group)}, which only shapes a "
+                f"{c.choice('objective')} eats no reward, so {c.choice(group)}, which only shapes a "
                 "reward, would have no effect.",
                 (group, "objective"),
             )
@@ -47,7 +47,7 @@ def _one_likelihood(c: Composition) -> Reason | None:
     if c.objective.reads_reward or not (c.sft.stage or c.sft.weight):
         return None
     return Reason(
-        f"objective={c.option('objective')} is the likelihood already, so sft={c.option('sft')} would train it twice.",
+        f"{c.choice('objective')} is the likelihood already, so {c.choice('sft')} would train it twice.",
         ("sft", "objective"),
     )
 
@@ -57,14 +57,13 @@ def _level_and_form_are_set(c: Composition) -> Reason | None:
         return None
     if not c.reward_level.gives_reward:
         return Reason(
-            f"objective={c.option('objective')} eats a reward, and reward_level={c.option('reward_level')} makes every "
-            "reward 0.",
+            f"{c.choice('objective')} eats a reward, and {c.choice('reward_level')} makes every reward 0.",
             ("reward_level",),
         )
     if not c.reward_form.reads:
         return Reason(
-            f"objective={c.option('objective')} eats a reward, which has a form (pointwise or pairwise): "
-            f"reward_form={c.option('reward_form')} is for objectives that eat none.",
+            f"{c.choice('objective')} eats a reward, which has a form (pointwise or pairwise): "
+            f"{c.choice('reward_form')} is for objectives that eat none.",
             ("reward_form",),
         )
     return None
@@ -74,8 +73,8 @@ def _form_fits_the_reward(c: Composition) -> Reason | None:
     if c.reward.relabels or not c.objective.reads_reward or c.reward_form.reads == c.objective.implicit_form:
         return None
     return Reason(
-        f"reward={c.option('reward')} takes labels as they are, and objective={c.option('objective')} reads them as "
-        f"{_form_words(c.objective.implicit_form)}; reward_form={c.option('reward_form')} would change nothing. It says "
+        f"{c.choice('reward')} takes labels as they are, and {c.choice('objective')} reads them as "
+        f"{_form_words(c.objective.implicit_form)}; {c.choice('reward_form')} would change nothing. It says "
         "what an explicit reward's labels are made of.",
         ("reward_form", "reward"),
     )
@@ -84,14 +83,14 @@ def _form_fits_the_reward(c: Composition) -> Reason | None:
 def _relabelling_reaches_the_objective(c: Composition) -> Reason | None:
     if c.objective.explicit_reward and not c.reward.relabels:
         return Reason(
-            f"objective={c.option('objective')} reads the scores of an explicit reward, and reward={c.option('reward')} "
+            f"{c.choice('objective')} reads the scores of an explicit reward, and {c.choice('reward')} "
             "is the policy's own.",
             ("reward", "objective"),
         )
     if not c.reward.relabels or c.objective.explicit_reward or "comparisons" in c.objective.needs:
         return None
     return Reason(
-        f"reward={c.option('reward')} relabels comparisons (or scales scores), and objective={c.option('objective')} "
+        f"{c.choice('reward')} relabels comparisons (or scales scores), and {c.choice('objective')} "
         f"reads {', '.join(sorted(c.objective.needs))}: nothing would change.",
         ("reward", "feedback"),
     )
@@ -106,8 +105,8 @@ def _form_is_read(c: Composition) -> Reason | None:
     ):
         return None
     return Reason(
-        f"objective={c.option('objective')} reads {' and '.join(sorted(c.objective.needs))}, and "
-        f"reward_form={c.option('reward_form')} would give it {c.reward_form.reads}, which it does not read.",
+        f"{c.choice('objective')} reads {' and '.join(sorted(c.objective.needs))}, and "
+        f"{c.choice('reward_form')} would give it {c.reward_form.reads}, which it does not read.",
         ("reward_form", "objective"),
     )
 

@@ -11,7 +11,7 @@ def _annotator_can_label(c: Composition) -> Reason | None:
     if not lacking:
         return None
     return Reason(
-        f"annotator={c.option('annotator')} needs {' and '.join(lacking)}, but data={c.option('data')} provides "
+        f"{c.choice('annotator')} needs {' and '.join(lacking)}, but {c.choice('data')} provides "
         f"{', '.join(sorted(c.data.provides)) or 'none of it'}.",
         ("annotator", "data"),
     )
@@ -23,8 +23,8 @@ def _feedback_is_there(c: Composition) -> Reason | None:
     if not lacking:
         return None
     return Reason(
-        f"objective={c.option('objective')} needs {' and '.join(lacking)}, but feedback={c.option('feedback')} with "
-        f"arity={c.option('arity')} gives rows with {', '.join(sorted(given)) or 'no labels'}.",
+        f"{c.choice('objective')} needs {' and '.join(lacking)}, but {c.choice('feedback')} with "
+        f"{c.choice('arity')} gives rows with {', '.join(sorted(given)) or 'no labels'}.",
         ("feedback", "arity", "objective"),
     )
 
@@ -33,8 +33,8 @@ def _feedback_fills_the_row(c: Composition) -> Reason | None:
     if c.arity.needs_any & c.feedback.gives:
         return None
     return Reason(
-        f"arity={c.option('arity')} puts together responses that {' or '.join(sorted(c.arity.needs_any))} speak about, "
-        f"and feedback={c.option('feedback')} gives {', '.join(sorted(c.feedback.gives))} only: no row would be left.",
+        f"{c.choice('arity')} puts together responses that "
+        f"{' or '.join(sorted(c.arity.needs_any))} speak about, and {c.choice('feedback')} gives {', '.join(sorted(c.feedback.gives))} only: no row would be left.",
         ("arity", "feedback"),
     )
 
@@ -43,13 +43,13 @@ def _rows_have_a_fitting_size(c: Composition) -> Reason | None:
     low, high = c.arity.sizes
     if c.length.several and high == 1:
         return Reason(
-            f"length={c.option('length')} compares the lengths of several responses to one prompt, but "
-            f"arity={c.option('arity')} gives one response a row: nothing would change.",
+            f"{c.choice('length')} compares the lengths of several responses to one prompt, but "
+            f"{c.choice('arity')} gives one response a row: nothing would change.",
             ("length", "arity"),
         )
     if "comparisons" in c.objective.needs and high == 1:
         return Reason(
-            f"objective={c.option('objective')} compares responses to one prompt, but arity={c.option('arity')} gives "
+            f"{c.choice('objective')} compares responses to one prompt, but {c.choice('arity')} gives "
             "one response a row.",
             ("arity", "objective"),
         )

@@ -10,8 +10,8 @@ def _divergence_is_invertible(c: Composition) -> Reason | None:
     if c.divergence.invertible:
         return None
     return Reason(
-        f"divergence={c.option('divergence')} cannot be used off-policy: {c.divergence.why_not_off_policy}. The implicit "
-        "reward beta f'(pi/ref) exists only where f' is invertible and 0 is outside its domain.",
+        f"{c.choice('divergence')} cannot be used off-policy: {c.divergence.why_not_off_policy}. "
+        "The implicit reward beta f'(pi/ref) exists only where f' is invertible and 0 is outside its domain.",
         ("divergence",),
     )
 
@@ -20,9 +20,9 @@ def _normaliser_cancels(c: Composition) -> Reason | None:
     if c.divergence.linear or c.objective.difference or not c.objective.reads_reward:
         return None
     return Reason(
-        f"With divergence={c.option('divergence')} the implicit reward is beta f'(u) plus a constant of the prompt that "
-        f"is known only to cancel in reward differences, and objective={c.option('objective')} declares that it does not "
-        "depend on differences alone.",
+        f"With {c.choice('divergence')} the implicit reward is beta f'(u) plus a constant of the prompt that "
+        f"is known only to cancel in reward differences, and {c.choice('objective')} declares that it "
+        "does not depend on differences alone.",
         ("divergence", "objective"),
     )
 
@@ -31,8 +31,8 @@ def _token_level_changes_something(c: Composition) -> Reason | None:
     if not c.reward_level.per_token or not c.divergence.linear:
         return None
     return Reason(
-        f"reward_level={c.option('reward_level')} applies the divergence's link to each token before pooling; the link of "
-        f"divergence={c.option('divergence')} is linear, so the loss would be the same number.",
+        f"{c.choice('reward_level')} applies the divergence's link to each token before pooling; the link of "
+        f"{c.choice('divergence')} is linear, so the loss would be the same number.",
         ("reward_level", "divergence"),
     )
 
@@ -42,7 +42,7 @@ def _beta_is_free(c: Composition) -> Reason | None:
     if fixed is None or c.reward.beta == fixed:
         return None
     return Reason(
-        f"objective={c.option('objective')} fixes the scale of the reward: reward.beta must be {fixed}, got "
+        f"{c.choice('objective')} fixes the scale of the reward: reward.beta must be {fixed}, got "
         f"{c.reward.beta}. Its own fields set its strength.",
         ("objective",),
         fix=(f"reward.beta={fixed}",),
@@ -56,8 +56,8 @@ def _reward_is_a_log_likelihood(c: Composition) -> Reason | None:
     for group, bad in at_fault.items():
         if bad:
             return Reason(
-                f"objective={c.option('objective')} takes the reward for a log-probability (at most 0), which "
-                f"{group}={c.option(group)} does not keep.",
+                f"{c.choice('objective')} takes the reward for a log-probability (at most 0), which "
+                f"{c.choice(group)} does not keep.",
                 (group, "objective"),
             )
     return None
@@ -67,7 +67,7 @@ def _margin_is_read(c: Composition) -> Reason | None:
     if not c.margin.applies or c.objective.reads_margin:
         return None
     return Reason(
-        f"objective={c.option('objective')} reads no margin, so margin={c.option('margin')} would have no effect.",
+        f"{c.choice('objective')} reads no margin, so {c.choice('margin')} would have no effect.",
         ("margin", "objective"),
     )
 
@@ -77,14 +77,14 @@ def _polarity_has_two_sides(c: Composition) -> Reason | None:
         return None
     if not c.objective.reads_roles:
         return Reason(
-            f"polarity={c.option('polarity')} takes the preferred side out of comparisons, and "
-            f"objective={c.option('objective')} builds none through it.",
+            f"{c.choice('polarity')} takes the preferred side out of comparisons, and "
+            f"{c.choice('objective')} builds none through it.",
             ("polarity", "objective"),
         )
     if not c.divergence.linear:
         return Reason(
-            f"polarity={c.option('polarity')} compares a reward with 0, so the constant of the prompt that "
-            f"divergence={c.option('divergence')} leaves in it does not cancel.",
+            f"{c.choice('polarity')} compares a reward with 0, so the constant of the prompt that "
+            f"{c.choice('divergence')} leaves in it does not cancel.",
             ("polarity", "divergence"),
         )
     return None
@@ -94,7 +94,7 @@ def _reduction_fits(c: Composition) -> Reason | None:
     if not c.reduce.per_token or c.objective.per_token:
         return None
     return Reason(
-        f"reduce={c.option('reduce')} divides by tokens, and objective={c.option('objective')} is no sum over tokens: "
+        f"{c.choice('reduce')} divides by tokens, and {c.choice('objective')} is no sum over tokens: "
         "the loss would only be rescaled by the mean length.",
         ("reduce", "objective"),
     )
@@ -104,7 +104,7 @@ def _adapter_is_there(c: Composition) -> Reason | None:
     if not c.reference.needs_adapter or c.adapter.adapts:
         return None
     return Reason(
-        f"reference={c.option('reference')} is the model with its adapter switched off, and adapter="
+        f"{c.choice('reference')} is the model with its adapter switched off, and adapter="
         f"{c.option('adapter')} has none to switch off.",
         ("adapter", "reference"),
     )
