@@ -118,7 +118,8 @@ def _moved(item: Any, *args: Any, **kwargs: Any) -> Any:
             return value.to(*args, **kwargs)
         return tuple(move(v) for v in value) if isinstance(value, tuple) else value
 
-    return dataclasses.replace(item, **{f.name: move(getattr(item, f.name)) for f in dataclasses.fields(item)})
+    values = {f.name: move(getattr(item, f.name)) for f in dataclasses.fields(item)}
+    return dataclasses.replace(item, **values)
 
 
 @runtime_checkable

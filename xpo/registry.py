@@ -49,7 +49,8 @@ def component(group: str, name: str) -> type:
     """The class registered as ``<group>=<name>``; ``KeyError`` lists the names that exist."""
     load(group)
     if (group, name) not in _REGISTRY:
-        raise KeyError(f"no component {name!r} in group {group!r}; registered: {', '.join(names(group)) or 'none'}")
+        known = ", ".join(names(group)) or "none"
+        raise KeyError(f"no component {name!r} in group {group!r}; registered: {known}")
     return _REGISTRY[group, name]
 
 

@@ -73,7 +73,9 @@ class AdamW:
         if self.warmup_steps is None:
             return min(math.ceil((self.warmup_ratio or 0) * total_steps), total_steps - 1)
         if self.warmup_steps >= total_steps:
-            raise ValueError(f"warmup_steps must be below the run's {total_steps} steps, got {self.warmup_steps}")
+            raise ValueError(
+                f"warmup_steps must be below the run's {total_steps} steps, got {self.warmup_steps}"
+            )
         return self.warmup_steps
 
     def factor(self, step: int, total_steps: int, warmup: int) -> float:

@@ -39,9 +39,7 @@ class Alignment:
     @property
     def sizes(self) -> Sizes:
         trainer = self.setting.composition.trainer
-        return Sizes(
-            trainer.batch_size, trainer.tokens_per_micro_batch, seed=self.setting.composition.seed
-        )
+        return Sizes(trainer.batch_size, trainer.tokens_per_micro_batch, seed=self.setting.composition.seed)
 
     @property
     def ranks(self) -> tuple[int, int]:
@@ -54,7 +52,9 @@ class Alignment:
         return Probes(self.setting.composition.objective.statistic_rows, self.rows.limits, bos_id)
 
     def collator(self, ref: ReferenceCache | None = None) -> Collator:
-        return Collator(self.policy.tokenizer.pad_token_id, self.arrow.prompt_edges, ref, self.policy.scoring.support)
+        return Collator(
+            self.policy.tokenizer.pad_token_id, self.arrow.prompt_edges, ref, self.policy.scoring.support
+        )
 
 
 def align(alignment: Alignment) -> dict[str, float]:
@@ -81,7 +81,8 @@ def align(alignment: Alignment) -> dict[str, float]:
             return {**_held_out(alignment, module, test_ref), **_measured(alignment)}
 
     setting.manifest.record(
-        sizes=_sizes(alignment, steps, loader), hashes={"reference": reference.fingerprint, **_row_hashes(alignment)}
+        sizes=_sizes(alignment, steps, loader),
+        hashes={"reference": reference.fingerprint, **_row_hashes(alignment)},
     )
     job = Job("align", steps, c.trainer, setting.log, setting.out / "checkpoints", evaluate, c.eval.every)
     fit(module, loader, job)
@@ -110,7 +111,11 @@ def _checked(alignment: Alignment) -> Alignment:
 def _reference(alignment: Alignment) -> Prepared:
     """Where rows that are not cached will be asked for, the reference must outlive the first update."""
     option = alignment.setting.composition.reference
-    if option.cacheable and option.cache and alignment.setting.composition.objective.statistic_rows == "mismatched":
+    if (
+        option.cacheable
+        and option.cache
+        and alignment.setting.composition.objective.statistic_rows == "mismatched"
+    ):
         option = dataclasses.replace(option, cache=False)
     return option.prepare(alignment.policy.model, alignment.policy.scoring, alignment.policy.tokenizer)
 
@@ -147,21 +152,19 @@ def _eval_loader(alignment: Alignment, rows: Sequence[Row], ref: ReferenceCache 
     return EvalLoader(rows, alignment.sizes, alignment.collator(ref), rank=number, world_size=count)
 
 
-def _held_out(
-    alignment: Alignment, module: OffPolicyModule, ref: ReferenceCache | None
-) -> dict[str, float]:
+def _held_out(alignment: Alignment, module: OffPolicyModule, ref: ReferenceCache | None) -> dict[str, float]:
     rows = alignment.rows.test
     if not rows:
         return {}
     loader = _eval_loader(alignment, rows, ref)
-    probes = None
-    if alignment.setting.composition.objective.statistic_rows != "none":
-        def probes() -> Iterable[Batch]:
-            return probe_batches(
-                alignment.rows, alignment.sizes, alignment.collator(), alignment.ranks, alignment.probes
-            )
+    wants_probes = alignment.setting.composition.objective.statistic_rows != "none"
+    return held_out(module, loader, _probes(alignment) if wants_probes else None)
 
-    return held_out(module, lambda: loader, len(loader), probes)
+
+def _probes(alignment: Alignment) -> tuple[Batch, ...]:
+    return probe_batches(
+        alignment.rows, alignment.sizes, alignment.collator(), alignment.ranks, alignment.probes
+    )
 
 
 def _measured(alignment: Alignment) -> Mapping[str, float]:

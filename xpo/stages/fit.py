@@ -67,15 +67,16 @@ def fit(module: PolicyModule, loader: Any, job: Job) -> float:
     if job.evaluate is not None:
         callbacks.append(Evaluation(job.evaluate, job.log, job.evaluate_every))
     every = job.settings.log_every
-    callbacks.append(
-        TrainingLog(module.sums, job.log, stage=job.stage, every=every, total_steps=job.steps)
-    )
+    callbacks.append(TrainingLog(module.sums, job.log, stage=job.stage, every=every, total_steps=job.steps))
     resume = _resumable(job)
     if job.checkpoints is not None:
         keep = job.settings.keep_checkpoints
         callbacks.append(Checkpoints(job.checkpoints, job.settings.checkpoint_every, keep))
     trainer = job.settings.build(
-        max_steps=job.steps, micro_batches=loader.micro_batches, directory=job.log.path.parent, callbacks=callbacks
+        max_steps=job.steps,
+        micro_batches=loader.micro_batches,
+        directory=job.log.path.parent,
+        callbacks=callbacks,
     )
     begin = time.monotonic()
     module.train()
@@ -94,5 +95,3 @@ def _resumable(job: Job) -> str | None:
 
     job.log.rewind(checkpoint_step(found), job.stage)
     return str(found)
-
-

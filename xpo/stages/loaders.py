@@ -69,6 +69,8 @@ def probe_batches(
         first = next(iter(PopulationLoader(rows, collator, rank, world_size, probes=True)))
     else:
         whole = dataclasses.replace(sizes, batch_size=len(rows.test))
-        first = next(iter(StepLoader(rows.test, whole, collator, rank=rank, world_size=world_size, probes=probes)))
+        first = next(
+            iter(StepLoader(rows.test, whole, collator, rank=rank, world_size=world_size, probes=probes))
+        )
     assert first.probes is not None
     return first.probes

@@ -40,7 +40,9 @@ def run(composition: Composition, out: Path, argv: list[str], begin: float) -> d
         torch.set_num_threads(composition.trainer.threads)
     mine = out if rank() == 0 else out / f".rank-{rank()}"
     info = RunInfo(mine, f"{composition.config['algo']['name']}/{out.name}", composition.config)
-    write_text(_made(mine) / "config.yaml", yaml.safe_dump(composition.config, sort_keys=False, allow_unicode=True))
+    write_text(
+        _made(mine) / "config.yaml", yaml.safe_dump(composition.config, sort_keys=False, allow_unicode=True)
+    )
     with MetricLog(info, composition.logger, rank()) as log:
         setting = Setting(composition, mine, Path(composition.config["cache"]), Manifest(mine), log)
         return _stages(setting, argv, begin)
@@ -131,7 +133,11 @@ def _export(setting: Setting, policy: Policy, arrow: OffPolicy, metrics: Mapping
         axes=axes(c),
         dataset=str(c.config["data"].get("path") or c.option("data")),
         base_model=c.config["model"].get("path"),
-        settings={key: value for key, value in c.config.items() if key not in AXES and key not in ("algo", "survey", "hp")},
+        settings={
+            key: value
+            for key, value in c.config.items()
+            if key not in AXES and key not in ("algo", "survey", "hp")
+        },
         metrics=metrics,
         adapter=c.adapter.adapts and not c.adapter.merge,
     )
@@ -145,11 +151,18 @@ def _finish(
     c = setting.composition
     seconds = time.monotonic() - begin
     if rank() == 0:
-        about = {"algo": c.config["algo"]["name"], "axes": axes(c), "seed": c.seed, "model": str(setting.out / "model")}
+        about = {
+            "algo": c.config["algo"]["name"],
+            "axes": axes(c),
+            "seed": c.seed,
+            "model": str(setting.out / "model"),
+        }
         write_summary(setting.out, "done", metrics, seconds, **about)
         columns = {"reference": before, "policy": metrics} if before else {"policy": metrics}
         if measure is not None and measure.optimum:
             columns["optimum"] = measure.optimum
-        title = f"{c.config['algo']['title']} ({', '.join(f'{g}={c.option(g)}' for g in ('data', 'divergence'))})"
+        title = (
+            f"{c.config['algo']['title']} ({', '.join(f'{g}={c.option(g)}' for g in ('data', 'divergence'))})"
+        )
         print(render_outcome(columns, title=title, seconds=seconds, where=str(setting.out)))
     return metrics

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from xpo.arrow import OffPolicy
+from xpo.compose.composition import Composition
 from xpo.data.collate import Collator
 from xpo.data.loader import Probes
 from xpo.data.plan import Sizes
@@ -18,6 +19,7 @@ from xpo.module.off_policy import OffPolicyModule
 from xpo.objective.likelihood import Likelihood
 from xpo.polarity.both import Both
 from xpo.reduce.tokens import Tokens
+from xpo.reference.cache import hash_rows
 from xpo.reference.none import NoReference
 from xpo.reward.none import NoReward
 from xpo.reward_form.none import NoForm
@@ -28,7 +30,7 @@ from xpo.stages.fit import Job, fit
 from xpo.stages.loaders import training_loader
 from xpo.stages.ranks import rank, world_size
 from xpo.stages.setting import Setting
-from xpo.stages.source import Policy, Source
+from xpo.stages.source import Policy, Rows, Source
 
 
 def wanted(setting: Setting, source: Source, loaded: Loaded) -> str | None:
@@ -42,29 +44,36 @@ def wanted(setting: Setting, source: Source, loaded: Loaded) -> str | None:
 
 def run_sft(setting: Setting, source: Source, policy: Policy, loaded: Loaded) -> float:
     """Fine-tune the policy in place, or load the cached result of the same recipe; seconds of training."""
-    path = setting.cache / "sft" / f"{_key(setting, source, loaded)}.safetensors"
+    rows = source.demonstrations()
+    path = setting.cache / "sft" / f"{_key(setting, rows, loaded)}.safetensors"
     if path.is_file() and _load(path, policy.model):
         return 0.0
-    seconds = _train(setting, source, policy)
+    seconds = _train(setting, rows, policy)
     if rank() == 0:
         _save(path, policy.model)
     return seconds
 
 
-def _train(setting: Setting, source: Source, policy: Policy) -> float:
+def _train(setting: Setting, rows: Rows, policy: Policy) -> float:
     c = setting.composition
-    rows = source.demonstrations()
     sizes = Sizes(c.sft.batch_size, c.trainer.tokens_per_micro_batch, seed=c.seed)
     collator = Collator(policy.tokenizer.pad_token_id, support=policy.scoring.support)
     ranks = (rank(), world_size(c.trainer))
     loader = training_loader(rows, sizes, collator, ranks=ranks, probes=Probes())
-    settings = dataclasses.replace(c.trainer, batch_size=c.sft.batch_size, steps=c.sft.steps, epochs=c.sft.epochs)
+    length = {"steps": c.sft.steps, "epochs": c.sft.epochs}
+    settings = dataclasses.replace(c.trainer, batch_size=c.sft.batch_size, **length)
     steps = settings.total_steps(len(rows.train))
-    optimizer = dataclasses.replace(c.optimizer, lr=c.sft.lr)
     policy.model.requires_grad_(True)
     no_reference = NoReference().prepare(policy.model, policy.scoring, policy.tokenizer)
-    module = OffPolicyModule(policy.model, likelihood_arrow(), policy.scoring, no_reference, optimizer, steps)
+    module = OffPolicyModule(
+        policy.model, likelihood_arrow(), policy.scoring, no_reference, _optimizer(c), steps
+    )
     return fit(module, loader, Job("sft", steps, settings, setting.log))
+
+
+def _optimizer(c: Composition) -> Any:
+    """The run's optimizer at the stage's own rate."""
+    return dataclasses.replace(c.optimizer, lr=c.sft.lr)
 
 
 def likelihood_arrow() -> OffPolicy:
@@ -84,10 +93,13 @@ def likelihood_arrow() -> OffPolicy:
     )
 
 
-def _key(setting: Setting, source: Source, loaded: Loaded) -> str:
+def _key(setting: Setting, rows: Rows, loaded: Loaded) -> str:
+    """Everything that the stage's weights depend on, so that methods that differ elsewhere share them."""
     c = setting.composition
-    recipe = (c.sft, c.optimizer, c.trainer.precision, c.trainer.clip_grad_norm, c.trainer.tokens_per_micro_batch)
-    return hash_text("1", loaded.fingerprint, source.fingerprint(), str(c.seed), *map(repr, recipe))[:32]
+    trainer = (c.trainer.precision, c.trainer.clip_grad_norm, c.trainer.tokens_per_micro_batch)
+    recipe = (c.sft, _optimizer(c), *trainer, world_size(c.trainer), c.seed)
+    masses = [[float(mass) for mass in row.demo or ()] for row in rows.train]
+    return hash_text("2", loaded.fingerprint, hash_rows(rows.train), repr(masses), *map(repr, recipe))[:32]
 
 
 def _save(path: Path, model: Any) -> None:

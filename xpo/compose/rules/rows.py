@@ -34,7 +34,8 @@ def _feedback_fills_the_row(c: Composition) -> Reason | None:
         return None
     return Reason(
         f"{c.choice('arity')} puts together responses that "
-        f"{' or '.join(sorted(c.arity.needs_any))} speak about, and {c.choice('feedback')} gives {', '.join(sorted(c.feedback.gives))} only: no row would be left.",
+        f"{' or '.join(sorted(c.arity.needs_any))} speak about, and {c.choice('feedback')} gives "
+        f"{', '.join(sorted(c.feedback.gives))} only: no row would be left.",
         ("arity", "feedback"),
     )
 
