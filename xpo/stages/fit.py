@@ -21,7 +21,7 @@ Evaluate = Callable[[], Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Job:
-    """What ``fit`` needs beside module and loader. ``checkpoints`` is None for a stage that is not resumed."""
+    """What ``fit`` needs beside module and loader; a stage without ``checkpoints`` is not resumed."""
 
     stage: str
     steps: int
