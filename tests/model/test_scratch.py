@@ -64,6 +64,8 @@ def test_a_tokenizer_needs_room_for_the_bytes_and_texts_to_train_on():
         train_bpe(TEXTS, SMALLEST - 1)
     with pytest.raises(UserError, match="needs texts"):
         Scratch().load(seed=0)
+    with pytest.raises(UserError, match="model.tokenizer=/no/where: there is no such folder"):
+        Scratch(tokenizer="/no/where").load(seed=0)
 
 
 @pytest.mark.parametrize(

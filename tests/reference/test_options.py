@@ -105,6 +105,11 @@ def test_another_model(tmp_path, policy, tokenizer, both):
     assert prepared.fingerprint != Frozen().prepare(policy, Scoring(), tokenizer).fingerprint
 
 
+def test_another_model_must_be_there(policy, tokenizer):
+    with pytest.raises(UserError, match="reference.path=/no/where: there is no such folder"):
+        OtherModel("/no/where").prepare(policy, Scoring(), tokenizer)
+
+
 def test_another_model_must_share_the_vocabulary(tmp_path, policy, tokenizer):
     other = train_bpe(["quite different words"] * 3, 280)
     with pytest.raises(UserError, match="must share one vocabulary"):

@@ -37,64 +37,70 @@ class HuggingFace:
         self, *, seed: int, texts: Callable[[], Iterable[str]] | None = None, tokenizer: Any = None
     ) -> Loaded:
         """Weights and tokenizer; ``UserError`` says what is missing in the folder or on the hub."""
-        source = find(self.path)
-        own = load_tokenizer(source, **self._options())
+        loaded = load_pretrained(self, "model.path")
         if tokenizer is not None:
-            require_same(own, tokenizer, source)
-        model = self._model(source)
-        rows = model.get_input_embeddings().weight.shape[0]
-        if len(own) > rows:
-            raise UserError(
-                f"{source}: the tokenizer has {len(own)} tokens, but the model embeds only {rows}"
-            )
-        return Loaded(model, own, untrained=False, fingerprint=fingerprint(model))
-
-    def _options(self) -> dict[str, Any]:
-        return {"revision": self.revision or "main", "trust_remote_code": self.trust_remote_code}
-
-    def _model(self, source: str) -> Any:
-        from transformers import AutoConfig, AutoModelForCausalLM
-
-        dtype = self.dtype if self.dtype == "auto" else getattr(torch, self.dtype)
-        try:
-            config = AutoConfig.from_pretrained(source, **self._options())
-            silence_config(config)
-            model = AutoModelForCausalLM.from_pretrained(
-                source, config=config, dtype=dtype, attn_implementation=self.attention, **self._options()
-            )
-        except (OSError, ValueError, ImportError) as error:
-            reason = _first_line(error)
-            raise UserError(
-                f"model.path={source}: no causal language model could be loaded: {reason}"
-            ) from error
-        silence(model)
-        return model.eval()
+            require_same(loaded.tokenizer, tokenizer, f"model.path={self.path}")
+        return loaded
 
 
-def find(path: str) -> str:
+def load_pretrained(option: HuggingFace, key: str) -> Loaded:
+    """What the option names; ``key`` is the config key that messages blame."""
+    source, where = find(option.path, key), f"{key}={option.path}"
+    access = {"revision": option.revision or "main", "trust_remote_code": option.trust_remote_code}
+    tokenizer = load_tokenizer(source, key, **access)
+    model = _load_model(option, source, where, access)
+    rows = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > rows:
+        raise UserError(f"{where}: the tokenizer has {len(tokenizer)} tokens, the model embeds only {rows}")
+    return Loaded(model, tokenizer, untrained=False, fingerprint=fingerprint(model))
+
+
+def _load_model(option: HuggingFace, source: str, where: str, access: dict[str, Any]) -> Any:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    dtype = option.dtype if option.dtype == "auto" else getattr(torch, option.dtype)
+    try:
+        config = AutoConfig.from_pretrained(source, **access)
+        silence_config(config)
+        model = AutoModelForCausalLM.from_pretrained(
+            source, config=config, dtype=dtype, attn_implementation=option.attention, **access
+        )
+    except (OSError, ValueError, ImportError) as error:
+        raise UserError(f"{where}: no causal language model could be loaded: {_first_line(error)}") from error
+    silence(model)
+    return model.eval()
+
+
+def find(path: str, key: str) -> str:
     """A local model folder or a hub name; ``UserError`` if it is neither."""
     folder = Path(path).expanduser()
     if folder.is_file():
-        raise UserError(f"model.path={path} is a file; give the folder of config.json and the weights")
+        raise UserError(f"{key}={path} is a file; give the folder of config.json and the weights")
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise UserError(f"model.path={path}: the folder has no config.json: no Hugging Face model")
+            raise UserError(f"{key}={path}: the folder has no config.json: no Hugging Face model")
         return str(folder)
-    if not _HUB_NAME.fullmatch(path) or path.startswith("."):
-        raise UserError(f"model.path={path}: there is no such folder, and it is no hub name (owner/name)")
-    return path
+    return _hub_name(path, key)
 
 
-def load_tokenizer(source: str, **options: Any) -> Any:
+def load_tokenizer(path: str, key: str, **options: Any) -> Any:
     """A folder's or hub name's tokenizer with EOS and pad; ``UserError`` if there is none."""
     from transformers import AutoTokenizer
 
+    folder = Path(path).expanduser()
+    source = str(folder) if folder.is_dir() else _hub_name(path, key)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
     except (OSError, ValueError) as error:
-        raise UserError(f"{source}: no tokenizer could be loaded: {_first_line(error)}") from error
-    require_special(tokenizer, source)
+        raise UserError(f"{key}={path}: no tokenizer could be loaded: {_first_line(error)}") from error
+    require_special(tokenizer, f"{key}={path}")
     return tokenizer
+
+
+def _hub_name(path: str, key: str) -> str:
+    if not _HUB_NAME.fullmatch(path) or path.startswith("."):
+        raise UserError(f"{key}={path}: there is no such folder, and it is no hub name (owner/name)")
+    return path
 
 
 def _first_line(error: Exception) -> str:

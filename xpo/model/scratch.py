@@ -75,7 +75,7 @@ class Scratch:
 
     def _tokenizer(self, texts: Callable[[], Iterable[str]] | None) -> Any:
         if self.tokenizer != "train":
-            return load_tokenizer(self.tokenizer)
+            return load_tokenizer(self.tokenizer, "model.tokenizer")
         if texts is None:
             raise UserError(
                 "model.tokenizer=train needs texts, and this run's data give none; "

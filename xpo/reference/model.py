@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from xpo.model.hf import HuggingFace
+from xpo.model.hf import HuggingFace, load_pretrained
 from xpo.model.tokens import require_same
 from xpo.reference.prepared import Prepared, scorer
 from xpo.registry import register
@@ -34,7 +34,7 @@ class OtherModel:
         option = HuggingFace(
             self.path, self.revision, dtype=self.dtype, trust_remote_code=self.trust_remote_code
         )
-        loaded = option.load(seed=0)
+        loaded = load_pretrained(option, "reference.path")
         require_same(loaded.tokenizer, tokenizer, f"reference.path={self.path}")
         model = loaded.model.requires_grad_(False)
         path = "plain" if scoring.path == "plain" else choose_path(model)[0]
