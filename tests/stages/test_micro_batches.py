@@ -1,0 +1,32 @@
+"""What fits in memory at once does not change what is learnt: one micro-batch of 8 rows, or 8 of one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.stages.tiny import SIZES, STAGE, run_here, weights, write_lists
+from xpo.compose import build, compose_config
+from xpo.compose.compose import option_files
+
+PRESETS = option_files("algo")
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_one_micro_batch_equals_eight(preset: str, tmp_path: Path) -> None:
+    data = write_lists(tmp_path / "lists.jsonl")
+    ends, counts = [], []
+    for budget in (100_000, 1):
+        out = tmp_path / str(budget)
+        base = [f"algo={preset}", f"data.path={data}", *SIZES, f"cache={out / 'cache'}", "trainer.steps=2"]
+        if build(compose_config(base)).sft.stage:
+            base += STAGE
+        run_here(out, *base, f"trainer.tokens_per_micro_batch={budget}")
+        counts.append(json.loads((out / "manifest.json").read_text())["sizes"]["micro_batches_per_step"])
+        ends.append(weights(out))
+    assert counts == [1, 8]
+    for name, whole in ends[0].items():
+        torch.testing.assert_close(ends[1][name], whole, rtol=0, atol=1e-6, msg=lambda m, n=name: f"{n}: {m}")

@@ -1,0 +1,87 @@
+"""The smallest real runs: a few lists of words, a model of some thousand weights, the whole command."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from xpo.compose import build, compose_config
+from xpo.stages.job import execute
+
+ROOT = Path(__file__).resolve().parents[2]
+WORDS = "red green blue small large round flat warm cold old new".split()
+
+# eps and no clipping: Adam alone would hide a factor on all gradients, and blow up the last bits of small ones
+SIZES = (
+    "data=jsonl",
+    "data.test_fraction=0.25",
+    "data.min_prompt=2",
+    "data.min_response=2",
+    "model=scratch",
+    "model.hidden=16",
+    "model.layers=1",
+    "model.heads=2",
+    "model.vocab_size=290",
+    "model.max_length=64",
+    "optimizer.lr=0.5",
+    "optimizer.eps=1.0",
+    "trainer.clip_grad_norm=null",
+    "trainer.batch_size=8",
+    "trainer.log_every=1",
+    "trainer.accelerator=cpu",
+    "eval.samples=1",
+    "eval.max_new_tokens=3",
+)
+STAGE = ("sft.steps=2", "sft.batch_size=8")
+"""For presets with a separate SFT stage."""
+
+
+def write_lists(path: Path, count: int = 32) -> Path:
+    """Prompts with three answers of unlike length and their scores."""
+    rows = []
+    for i in range(count):
+        answers = [
+            " ".join(WORDS[(i * 3 + k * 5 + t) % 11] for t in range(1 + (i + 2 * k) % 5)) for k in range(3)
+        ]
+        prompt = f"Say {' and '.join(WORDS[(i + j) % 11] for j in range(1 + i % 3))} {i}:"
+        rows.append({"prompt": prompt, "completions": answers, "scores": [0.9, 0.4 + i / 100, 0.1]})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def run_here(out: Path, *overrides: str) -> dict[str, float]:
+    """A run in this process, as the command line composes it; the final metrics."""
+    return execute(build(compose_config(list(overrides))), out)
+
+
+def command(*arguments: str) -> list[str]:
+    """The real command."""
+    return [sys.executable, "-m", "xpo", *arguments]
+
+
+def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The real command in a process of its own, from the project's folder."""
+    return subprocess.run(
+        command(*arguments), cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300
+    )
+
+
+def environment() -> dict[str, str]:
+    """One thread per process: runs side by side share few cores."""
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    """The exported weights of a run."""
+    from safetensors.torch import load_file
+
+    return load_file(folder / "model" / "model.safetensors")
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    """A run's ``summary.json``."""
+    return json.loads((folder / "summary.json").read_text())
