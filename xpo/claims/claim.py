@@ -53,7 +53,8 @@ class Check:
 class Claim:
     """A command, what must hold after it, and the mutant under which it must not.
 
-    ``run`` are overrides of ``python -m xpo``; ``against`` those of a second run, for ``equals``. ``mutant`` is a name of ``xpo.claims.mutants``; None for a claim that only shows numbers.
+    ``run`` are overrides of ``python -m xpo``; ``against`` those of a second run, for ``equals``. ``mutant``
+    is a name of ``xpo.claims.mutants``; None for a claim that only shows numbers.
     """
 
     name: str

@@ -31,7 +31,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Plan:
-    """How claims are measured. ``steps`` cuts training short (a dry run); ``broken`` builds the mutants in."""
+    """How claims are measured. ``steps`` cuts training short (dry run); ``broken`` builds the mutants in."""
 
     out: Path
     steps: int | None = None
