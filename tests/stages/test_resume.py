@@ -1,4 +1,4 @@
-"""A run that is told to stop in the middle of alignment, and started again, ends bit by bit where it would have."""
+"""A run that is stopped in the middle of alignment and started again ends bit by bit where it would have."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from xpo.stages.job import execute
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = "red green blue small large round flat warm cold old new".split()
 
-# eps and no clipping: Adam alone would hide a factor on all gradients, and blow up the last bits of small ones
+# a large eps and no clipping: Adam alone would hide a factor on all gradients and blow up last bits
 SIZES = (
     "data=jsonl",
     "data.test_fraction=0.25",
