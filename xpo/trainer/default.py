@@ -36,7 +36,7 @@ class Default:
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: int = 1
     nodes: int = 1
-    strategy: Literal["auto", "ddp", "fsdp2"] = "auto"
+    strategy: Literal["auto", "ddp"] = "auto"
     clip_grad_norm: float | None = 1.0
     log_every: int = 10
     checkpoint_every: int | None = None
@@ -107,11 +107,6 @@ class Default:
         return torch.autocast(device, torch.bfloat16, enabled=self.precision == "bf16")
 
     def _strategy(self) -> Any:
-        from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
+        from lightning.pytorch.strategies import DDPStrategy
 
-        strategies = {
-            "auto": lambda: "auto",
-            "ddp": lambda: DDPStrategy(find_unused_parameters=False),
-            "fsdp2": lambda: ModelParallelStrategy(save_distributed_checkpoint=False),
-        }
-        return strategies[self.strategy]()
+        return "auto" if self.strategy == "auto" else DDPStrategy(find_unused_parameters=False)
