@@ -98,13 +98,14 @@ def _entry(algo: str, where: str, option: Option, outcome: dict[str, Any]) -> En
 def _outcome(config: dict[str, Any], base: Probe, option: Option, given: dict[str, str]) -> dict[str, Any]:
     try:
         composition = build(swapped(config, option, given))
-        what = probe(composition).changes(base)
     except Refused as refusal:
         return {"status": "refused", "reason": refusal.reason, "nearest": refusal.nearest}
     except ConfigError as error:
         return {"status": "needs", "reason": str(error)}
+    try:
+        what = probe(composition).changes(base)
     except UserError as error:  # the rows of this context cannot carry it
-        return {"status": "refused", "reason": re.sub(r"\S+/(?=[\w.]+:\d+)", "", str(error))}
+        return {"status": "refused", "reason": re.sub(r"\S+/(?=rows\.jsonl)", "", str(error))}
     if what:
         return {"status": "changes", "what": tuple(what)}
     return {"status": "equal", "reason": _declared_equal(build(config), composition, option.group)}
