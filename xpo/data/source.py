@@ -10,6 +10,7 @@ from xpo.data.build import Pipeline, Prepared, prepare, texts
 from xpo.data.counts import table
 from xpo.data.record import Splits
 from xpo.run.progress import Bar, progress
+from xpo.run.say import say
 from xpo.stages.source import Policy, Rows
 
 
@@ -41,7 +42,7 @@ class FileSource:
                 needs=self._needs,
                 progress=_Bars(bars),
             )
-        print(table(self._prepared.counts))
+        say(table(self._prepared.counts))
 
     def demonstrations(self) -> Rows:
         return Rows(self._ready.demonstrations)

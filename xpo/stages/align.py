@@ -17,6 +17,7 @@ from xpo.reference.cache import ReferenceCache, hash_rows, open_or_build
 from xpo.reference.prepared import Prepared
 from xpo.run.manifest import hash_text
 from xpo.run.progress import progress
+from xpo.run.say import say
 from xpo.scoring.path import self_check
 from xpo.stages.fit import Job, fit
 from xpo.stages.heldout import held_out
@@ -104,7 +105,7 @@ def _checked(alignment: Alignment) -> Alignment:
     scoring, message = self_check(alignment.policy.model, batch, alignment.policy.scoring)
     alignment.setting.manifest.record(scoring={"path": scoring.path, "check": message})
     if scoring.path != alignment.policy.scoring.path:
-        print(message)
+        say(message)
     return dataclasses.replace(alignment, policy=dataclasses.replace(alignment.policy, scoring=scoring))
 
 

@@ -27,11 +27,12 @@ def run_job(config: DictConfig) -> dict[str, Any]:
 def execute(composition: Any, out: Path, argv: list[str] | None = None) -> dict[str, float]:
     """Run all stages that are not finished yet in the folder ``out``; the final metrics."""
     from xpo.run.files import output_folder
+    from xpo.run.say import say
     from xpo.run.summary import read_summary
 
     done = read_summary(out)
     if done is not None and done["status"] == "done" and composition.trainer.resume == "auto":
-        print(f"finished already: {out} (choose another folder with hydra.run.dir=<folder>)")
+        say(f"finished already: {out} (choose another folder with hydra.run.dir=<folder>)")
         return done["metrics"]
     output_folder(out)
     from xpo.run.quiet import quiet_libraries

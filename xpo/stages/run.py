@@ -23,6 +23,7 @@ from xpo.run.files import write_text
 from xpo.run.log import MetricLog, RunInfo
 from xpo.run.manifest import Manifest, hash_template, hash_tokenizer
 from xpo.run.samples import Generation, Question, write_samples
+from xpo.run.say import say, settings
 from xpo.run.summary import write_summary
 from xpo.scoring.path import choose_path
 from xpo.scoring.score import Scoring
@@ -43,6 +44,7 @@ def run(composition: Composition, out: Path, argv: list[str], begin: float) -> d
     write_text(
         _made(mine) / "config.yaml", yaml.safe_dump(composition.config, sort_keys=False, allow_unicode=True)
     )
+    say(f"{composition.config['algo']['title']}: everything goes to {out}\n{settings(composition.config)}")
     with MetricLog(info, composition.logger, rank()) as log:
         setting = Setting(composition, mine, Path(composition.config["cache"]), Manifest(mine), log)
         return _stages(setting, argv, begin)
@@ -87,7 +89,7 @@ def _load(setting: Setting, source: Source) -> tuple[Policy, Loaded]:
     source.tokenize(loaded.tokenizer, window(loaded.model))
     path, why = choose_path(loaded.model)
     if path != "shared":
-        print(f"SLOW PATH: every response runs as a row of its own, because {why}")
+        say(f"SLOW PATH: every response runs as a row of its own, because {why}")
     scoring = Scoring(path=path, support=source.support)
     setting.manifest.record(
         scoring={"path": path, "reason": why},
@@ -164,5 +166,5 @@ def _finish(
         title = (
             f"{c.config['algo']['title']} ({', '.join(f'{g}={c.option(g)}' for g in ('data', 'divergence'))})"
         )
-        print(render_outcome(columns, title=title, seconds=seconds, where=str(setting.out)))
+        say(render_outcome(columns, title=title, seconds=seconds, where=str(setting.out)))
     return metrics
