@@ -77,10 +77,10 @@ def _caught(claims: Sequence[Claim], found: Sequence[Line]) -> int:
 
 def _write(found: Sequence[Line], seconds: float) -> None:
     text = (
-        f"Measured at commit {_commit()} in {seconds / 60:.0f} minutes: seeds 0, 1 and 2 of the default world\n"
-        "(mean ± half of its 95 % interval), and seed 0 in two other worlds. A claim holds if it does in every\n"
-        "run. A row's command is `python -m xpo data=gold` with its overrides, `seed=` and `data.seed=` (the\n"
-        f"world).\n\n{markdown(found)}\n"
+        f"Measured at commit {_commit()} in {seconds / 60:.0f} minutes: seeds 0, 1, 2 of the default world\n"
+        "(mean ± half of its 95 % interval), and seed 0 in two other worlds. A claim holds if it does in\n"
+        "every run. A row's command is `python -m xpo data=gold` with its overrides, `seed=` and\n"
+        f"`data.seed=` (the world).\n\n{markdown(found)}\n"
     )
     (ROOT / "docs" / "claims.md").write_text(
         f"# Measured claims\n\nWritten by `make claims`.\n\n{text}", encoding="utf-8"
