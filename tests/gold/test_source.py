@@ -13,6 +13,7 @@ from xpo.annotator.gold import Gold as GoldAnnotator
 from xpo.arity.list import List
 from xpo.arity.pair import Pair
 from xpo.arity.single import Single
+from xpo.compose import Refused, build, compose_config
 from xpo.data.gold import Gold
 from xpo.divergence.reverse_kl import ReverseKL
 from xpo.feedback.binary import Binary
@@ -136,10 +137,12 @@ def test_runs_draw_other_samples_and_the_same_ones_again(start: Policy) -> None:
 
 
 def test_sizes_that_nothing_would_read_are_refused() -> None:
-    with pytest.raises(ValueError, match="data.records=5 is not read"):
-        opened(records=5)
-    with pytest.raises(ValueError, match="data.responses must be at least 2"):
-        opened(mode="sampled", responses=1)
+    with pytest.raises(Refused, match="data.records is not read") as unread:
+        build(compose_config(["data.records=5"]))
+    assert unread.value.nearest == ("data.mode=sampled",)
+    with pytest.raises(Refused, match="data.responses must be at least 2") as small:
+        build(compose_config(["data.mode=sampled", "data.responses=1"]))
+    assert small.value.nearest == ("data.responses=2",)
     with pytest.raises(ValueError, match="responses must be null or 1 to 12"):
         Gold(**SMALL, responses=13)
 

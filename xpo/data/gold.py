@@ -50,18 +50,37 @@ class Gold:
         """The run's source of rows; ``parts`` is its composition."""
         return GoldSource(self, parts)
 
-    def check(self, parts: Any) -> None:
-        """Raise ``ValueError`` for a size that this composition would not read, or that does not fit it."""
-        if self.mode == "population" and not draws_lists(parts):
-            for name in ("records", "responses"):
-                if self.__dict__[name] is not None:
-                    raise ValueError(
-                        f"data.{name}={self.__dict__[name]} is not read: mode=population has every response "
-                        "of a prompt in one row. Set data.mode=sampled, or arity=list"
-                    )
+    def refusal(self, parts: Any) -> tuple[str, tuple[str, ...]] | None:
+        """Why this composition would not read what it is given, and what would; None if it does."""
         least = parts.arity.sizes[0]
         if self.responses is not None and self.responses < least:
-            raise ValueError(f"data.responses must be at least {least} for this arity, got {self.responses}")
+            text = (
+                f"data.responses must be at least {least} for {parts.choice('arity')}, got {self.responses}."
+            )
+            return text, (f"data.responses={least}",)
+        unread = self._population_refusal(parts) if self.mode == "population" else None
+        return None if unread is None else (unread, ("data.mode=sampled",))
+
+    def _population_refusal(self, parts: Any) -> str | None:
+        feedback, lists = parts.feedback, draws_lists(parts)
+        given = [name for name in ("records", "responses") if self.__dict__[name] is not None]
+        compared = "comparisons" in feedback.gives
+        if given and not lists:
+            return (
+                f"data.{given[0]} is not read: data.mode=population has every response of a prompt in one row. "
+                "It is of use where rows are drawn."
+            )
+        if not feedback.in_expectation or (lists and not compared):
+            return (
+                f"data.mode=population trains on exact expectations, and {parts.choice('feedback')} with "
+                f"{parts.choice('arity')} acts on drawn rows: it would change nothing."
+            )
+        if not lists and not compared and parts.arity.sizes[0] > 1:
+            return (
+                "data.mode=population has every response of a prompt in one row, and without comparisons "
+                f"{parts.choice('arity')} would change nothing."
+            )
+        return None
 
     def row_size(self, parts: Any) -> int:
         """K of a drawn record."""

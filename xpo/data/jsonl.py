@@ -82,6 +82,10 @@ class Jsonl:
             on_long_row=self.on_long_row,
         )
 
+    def refusal(self, parts: Any) -> None:
+        """Files fit any composition as far as can be known before they are read."""
+        return None
+
     def open(self, parts: Any) -> Any:
         """The run's source of rows; ``parts`` is its composition."""
         from xpo.data.source import FileSource

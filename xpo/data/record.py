@@ -86,10 +86,12 @@ class Feedback(Protocol):
     """Axis 5: a record -> an example over the same K responses, best first, with its masses filled.
 
     What cannot be used is dropped through ``counts.drop(reason)``. ``gives`` (of contracts.FEEDBACK)
-    is what an example can carry if the record does.
+    is what an example can carry if the record does. ``in_expectation``: the gold world's population mode
+    knows its expectation, so that nothing has to be drawn.
     """
 
     gives: ClassVar[frozenset[str]]
+    in_expectation: ClassVar[bool]
 
     def __call__(self, records: Sequence[Record], counts: Counts) -> list[Example]: ...
 

@@ -57,9 +57,18 @@ def _rows_have_a_fitting_size(c: Composition) -> Reason | None:
     return None
 
 
+def _data_are_read(c: Composition) -> Reason | None:
+    objection = c.data.refusal(c)
+    if objection is None:
+        return None
+    text, fix = objection
+    return Reason(text, ("feedback", "arity"), fix)
+
+
 RULES: tuple[Rule, ...] = (
     _annotator_can_label,
     _feedback_is_there,
     _feedback_fills_the_row,
     _rows_have_a_fitting_size,
+    _data_are_read,
 )
