@@ -67,8 +67,8 @@ class Gold:
         compared = "comparisons" in feedback.gives
         if given and not lists:
             return (
-                f"data.{given[0]} is not read: data.mode=population has every response of a prompt in one row. "
-                "It is of use where rows are drawn."
+                f"data.{given[0]} is not read: data.mode=population has every response of a prompt in one "
+                "row. It is of use where rows are drawn."
             )
         if not feedback.in_expectation or (lists and not compared):
             return (
