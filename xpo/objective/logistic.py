@@ -33,8 +33,8 @@ class Logistic(Declared):
 
     def __call__(self, reward_BK: Tensor, batch: Batch, context: Context) -> Tensor:
         gap_BKK = gaps(*context.roles(reward_BK), batch, context)
-        kept_BKK, flipped_BKK = -logsigmoid(gap_BKK), -logsigmoid(-gap_BKK)
-        loss_BKK = (1 - self.smoothing) * kept_BKK + self.smoothing * flipped_BKK
+        # -log sigmoid(-gap) = gap - log sigmoid(gap), so that a population's K x K table is passed over once
+        loss_BKK = self.smoothing * gap_BKK - logsigmoid(gap_BKK)
         return over_pairs(given(batch.prefer_BKK, "comparisons", self), loss_BKK)
 
     def text(self, preferred: str, dispreferred: str, margin: str) -> str:
