@@ -1,0 +1,53 @@
+"""Verdicts over seeds, without a run."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from xpo.claims.real_data.__main__ import markdown
+from xpo.claims.real_data.claim import Claim, Seed, judge, load_claims
+
+ABOVE = Claim("a", "it works", "pairs", ("algo=x",), "above_chance", "acc")
+BETTER = Claim("b", "it ranks", "lists", ("algo=x",), "ranks_better", "acc", ("algo=y",))
+
+
+def accuracies(*values: float) -> list[Seed]:
+    return [Seed({"acc": value}, rows=250) for value in values]
+
+
+def test_above_chance() -> None:
+    # rows alone: sqrt(0.6 * 0.4 / 250) = 0.031
+    verdict = judge(ABOVE, accuracies(0.6, 0.6, 0.6))
+    assert verdict.holds and verdict.measured == "0.600, standard error 0.031"
+    assert not judge(ABOVE, accuracies(0.56, 0.56, 0.56)).holds  # 1.9 standard errors
+    assert not judge(ABOVE, accuracies(0.4, 0.6, 0.8)).holds  # the seeds disagree
+    assert not judge(ABOVE, accuracies(0.4, 0.4, 0.4)).holds  # as with swapped labels
+
+
+def test_ranks_better_resamples_lists_and_averages_seeds() -> None:
+    seeds = [Seed({"acc": 0.6}, 4, (0.3, 0.1, 0.2, 0.2)), Seed({"acc": 0.6}, 4, (0.1, 0.3, 0.2, 0.2))]
+    verdict = judge(BETTER, seeds)
+    assert verdict.holds and verdict.measured == "gain 0.200 (95 % interval 0.200 to 0.200)"
+    swapped = [dataclasses.replace(seed, gains=tuple(-gain for gain in seed.gains)) for seed in seeds]
+    assert not judge(BETTER, swapped).holds
+    assert not judge(BETTER, [Seed({"acc": 0.5}, 4, (-0.5, 0.5, 0.5, -0.4))]).holds
+
+
+def test_unknown_rule() -> None:
+    with pytest.raises(ValueError, match="unknown rule 'better'; there are above_chance"):
+        dataclasses.replace(ABOVE, rule="better")
+
+
+def test_the_file_is_read() -> None:
+    claims = load_claims()
+    assert {claim.rule for claim in claims} == {"above_chance", "ranks_better", "runs"}
+    assert len({claim.name for claim in claims}) == len(claims)
+
+
+def test_the_table_has_a_line_for_each_claim_and_no_folder_of_this_machine() -> None:
+    verdict = judge(ABOVE, accuracies(0.4, 0.4, 0.4))
+    rows = markdown([(ABOVE, verdict)], 3).splitlines()
+    assert len(rows) == 3 and len({row.count("|") for row in rows}) == 1
+    assert "data.path=DATA/pairs.train.jsonl.gz" in rows[2] and rows[2].endswith("| **no** |")

@@ -1,0 +1,93 @@
+"""The claims of this folder's yaml file, and their judgement over finished runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from xpo.claims.real_data.statistics import accuracy_of_seeds, paired_bootstrap
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Overrides of ``python -m xpo``, the files that they are run on, and what must hold for ``metric``.
+
+    ``against`` are the overrides of the run that ``ranks_better`` compares with.
+    """
+
+    name: str
+    says: str
+    data: str
+    run: tuple[str, ...]
+    rule: str
+    metric: str
+    against: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.rule not in RULES:
+            raise ValueError(f"claim {self.name}: unknown rule {self.rule!r}; there are {', '.join(RULES)}")
+
+
+@dataclass(frozen=True)
+class Seed:
+    """What one seed's run left: its final metrics, and how many held-out rows they are means over.
+
+    ``gains``: for each held-out list the accuracy of its ranking minus that of the other run's.
+    """
+
+    metrics: Mapping[str, float]
+    rows: int
+    gains: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The numbers of a claim in words, and whether it holds."""
+
+    measured: str
+    condition: str
+    holds: bool
+
+
+def load_claims() -> list[Claim]:
+    """All claims, in the order of the file."""
+    entries = yaml.safe_load(Path(__file__).with_name("claims.yaml").read_text(encoding="utf-8"))
+    return [
+        Claim(**{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})
+        for entry in entries
+    ]
+
+
+def judge(claim: Claim, seeds: Sequence[Seed]) -> Verdict:
+    """The verdict over all seeds of a claim."""
+    return RULES[claim.rule](claim, seeds)
+
+
+def _above_chance(claim: Claim, seeds: Sequence[Seed]) -> Verdict:
+    found = accuracy_of_seeds(
+        [seed.metrics[claim.metric] for seed in seeds], min(seed.rows for seed in seeds)
+    )
+    text = f"{found.mean:.3f}, standard error {found.error:.3f}"
+    return Verdict(text, "0.5 + 2 standard errors at least", found.above(0.5))
+
+
+def _ranks_better(claim: Claim, seeds: Sequence[Seed]) -> Verdict:
+    """The gain of each list is averaged over the seeds first: the lists are what is resampled."""
+    gains = [sum(values) / len(seeds) for values in zip(*(seed.gains for seed in seeds), strict=True)]
+    found = paired_bootstrap(gains)
+    text = f"gain {found.mean:.3f} (95 % interval {found.low:.3f} to {found.high:.3f})"
+    return Verdict(text, "interval above 0", found.low > 0)
+
+
+def _runs(claim: Claim, seeds: Sequence[Seed]) -> Verdict:
+    return Verdict(f"{sum(s.metrics[claim.metric] for s in seeds) / len(seeds):.3f}", "runs to its end", True)
+
+
+RULES: Mapping[str, Callable[[Claim, Sequence[Seed]], Verdict]] = {
+    "above_chance": _above_chance,
+    "ranks_better": _ranks_better,
+    "runs": _runs,
+}

@@ -1,0 +1,76 @@
+"""Runs of the claims about real data: the real command, one process each."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xpo.claims.real_data.claim import Claim, Seed
+from xpo.claims.real_data.exported import answer, held_out_lists, rankings
+
+QUESTION = "\n\nHuman: What should I read?\n\nAssistant:"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where the data lie, where runs go, and which. ``steps`` cuts each stage short (dry run).
+
+    ``mutant`` is a name of ``xpo.claims.mutants`` that is built into each run.
+    """
+
+    data: Path
+    out: Path
+    seeds: Sequence[int] = (0, 1, 2)
+    steps: int | None = None
+    mutant: str | None = None
+
+
+def measure(claim: Claim, plan: Plan, report: Callable[[str], None] = print) -> list[Seed]:
+    """Run a claim with every seed. ``RuntimeError`` with the end of its output for a run that fails."""
+    return [_seed(claim, plan, seed, report) for seed in plan.seeds]
+
+
+def _seed(claim: Claim, plan: Plan, seed: int, report: Callable[[str], None]) -> Seed:
+    folder = plan.out / claim.name / f"seed_{seed}"
+    metrics = _run(claim, claim.run, plan, seed, folder)
+    answer(folder / "model", QUESTION)
+    rows = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["sizes"]["test_rows"]
+    gains: list[float] = []
+    if claim.against is not None:
+        other = folder.with_name(f"{folder.name}_against")
+        _run(claim, claim.against, plan, seed, other)
+        lists = held_out_lists(folder)
+        pairs = zip(rankings(folder / "model", lists), rankings(other / "model", lists), strict=True)
+        gains = [mine - theirs for mine, theirs in pairs if mine is not None and theirs is not None]
+    report(f"{claim.name}: seed {seed}, {claim.metric} {metrics[claim.metric]:.4f}")
+    return Seed(metrics, rows, gains)
+
+
+def _run(claim: Claim, overrides: Sequence[str], plan: Plan, seed: int, folder: Path) -> dict[str, float]:
+    program = ["xpo"] if plan.mutant is None else ["xpo.claims.mutants", plan.mutant]
+    files = [f"data.{key}={plan.data / f'{claim.data}.{split}.jsonl.gz'}" for key, split in _FILES.items()]
+    arguments = [sys.executable, "-m", *program, *overrides, *files, *_short(plan.steps)]
+    arguments += [f"seed={seed}", f"cache={plan.out / 'cache'}", f"hydra.run.dir={folder}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        arguments, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+    if done.returncode:
+        tail = (done.stdout + done.stderr)[-2000:]
+        raise RuntimeError(f"claim {claim.name}: {' '.join(arguments)} exited with {done.returncode}\n{tail}")
+    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))["metrics"]
+
+
+def _short(steps: int | None) -> tuple[str, ...]:
+    """Overrides of a dry run: few steps, few rows."""
+    if steps is None:
+        return ()
+    return (f"trainer.steps={steps}", f"++hp.sft.separate.steps={steps}", "data.limit=64", "eval.rows=16")
+
+
+_FILES = {"path": "train", "test_path": "test"}
