@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -55,10 +56,12 @@ class Verdict:
 def load_claims() -> list[Claim]:
     """All claims, in the order of the file."""
     entries = yaml.safe_load(Path(__file__).with_name("claims.yaml").read_text(encoding="utf-8"))
-    return [
-        Claim(**{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})
-        for entry in entries
-    ]
+    return [_claim(entry) for entry in entries]
+
+
+def _claim(entry: dict[str, Any]) -> Claim:
+    lists = {key: tuple(entry[key]) for key in ("run", "against") if key in entry}
+    return Claim(**{**entry, **lists})
 
 
 def judge(claim: Claim, seeds: Sequence[Seed]) -> Verdict:
