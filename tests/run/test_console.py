@@ -7,8 +7,8 @@ import pytest
 from xpo.run.console import duration, render_outcome, render_sweep
 
 GOLD = {
-    "reference": {"gold/gap_closed": 0.0, "gold/reward": 0.1234567, "gold/win_rate": 0.5},
-    "policy": {"gold/gap_closed": 0.9961, "gold/reward": 0.8, "gold/win_rate": 0.9, "unknown": 1.0},
+    "before": {"gold/gap_closed": 0.0, "gold/reward": 0.1234567, "gold/win_rate": 0.5},
+    "after": {"gold/gap_closed": 0.9961, "gold/reward": 0.8, "gold/win_rate": 0.9, "unknown": 1.0},
     "optimum": {"gold/gap_closed": 1.0, "gold/reward": float("nan")},
 }
 
@@ -20,10 +20,10 @@ def outcome(terminal: bool) -> str:
 def test_a_plain_outcome() -> None:
     assert outcome(terminal=False).splitlines() == [
         "algo=dpo",
-        "                                reference  policy  optimum",
-        "gap to the optimum closed           0.0 %  99.6 %  100.0 %",
-        "reward                             0.1235     0.8      nan",
-        "win rate against the reference     50.0 %  90.0 %",
+        "                                before   after  optimum",
+        "gap to the optimum closed        0.0 %  99.6 %  100.0 %",
+        "reward                          0.1235     0.8      nan",
+        "win rate against the reference  50.0 %  90.0 %",
         "42.1 s; everything lies in outputs/dpo/x",
     ]
 
@@ -59,15 +59,33 @@ ROWS = [
 def test_a_plain_sweep() -> None:
     assert render_sweep(ROWS, terminal=False).splitlines() == [
         "2 cells: 1 done, 1 refused",
-        "algo  divergence  status   gold/gap_closed  gold/reward       time  reason",
+        "algo  divergence  status   gold/gap_closed  gold/reward       time",
         "dpo   js          done              99.1 %          0.5  1 min 1 s",
-        "kto   js          refused                                           no [difference]",
+        "kto   js          refused",
+        "",
+        "refused: algo=kto divergence=js",
+        "  no [difference]",
     ]
 
 
 def test_a_sweep_on_a_terminal_takes_brackets_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "140")
     assert "no [difference]" in render_sweep(ROWS, terminal=True)
+
+
+def test_a_long_reason_stays_a_sentence_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    reason = "its reward is known up to a constant of the prompt, and the objective needs it itself"
+    text = render_sweep([ROWS[0], {**ROWS[1], "reason": reason}], terminal=True)
+    assert f"refused: algo=kto divergence=js\n  {reason}\n" in text
+    assert len(text.splitlines()) < 16
+
+
+def test_a_title_is_one_line_however_narrow_its_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    title = "Direct Preference Optimization (data=jsonl, divergence=reverse_kl)"
+    table = {"after": {"eval/loss": 0.2}}
+    assert title in render_outcome(table, title=title, seconds=1, where="w", terminal=True)
 
 
 def test_a_sweep_without_settings_shows_overrides_and_no_empty_column() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from xpo.run.files import OutputError
-from xpo.run.log import MetricLog, RunInfo, Sink
+from xpo.run.log import MetricLog, RunInfo, Sink, logged
 
 
 @dataclass
@@ -47,6 +47,15 @@ def test_a_failure_reaches_the_sinks(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), MetricLog(RunInfo(tmp_path, "run"), sink):
         raise RuntimeError
     assert sink.seen == ["failed"]
+
+
+def test_the_metrics_of_one_step_are_read_back(tmp_path: Path) -> None:
+    assert logged(tmp_path / "metrics.jsonl", 0) == {}
+    with MetricLog(RunInfo(tmp_path, "run"), Kept()) as log:
+        log.log({"loss": 9.0}, 0, "sft")
+        log.log({"eval/loss": 0.5, "eval/x": float("nan")}, 0)
+        log.log({"eval/loss": 0.25}, 1)
+        assert logged(log.path, 0) == {"eval/loss": 0.5}
 
 
 def test_rewind_forgets_what_a_resumed_run_writes_again(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 
 import pytest
@@ -67,6 +68,19 @@ def test_on_a_terminal_there_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
         bar.advance()
     assert "\x1b[" in out.getvalue()
     assert "2/2" in out.getvalue() and "loss 1" in out.getvalue()
+
+
+@pytest.mark.parametrize("columns", ["80", "110"])
+def test_many_numbers_never_squeeze_the_count(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", columns)
+    out = Terminal()
+    names = ("loss", "rewards/margins", "rewards/accuracies", "rows_per_second")
+    with progress(700, "training (align)", stream=out) as bar:
+        bar.advance(700, dict.fromkeys(names, 0.123456))
+    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue()).strip().splitlines()[-1]
+    assert "700/700 0:00:00 loss 0.1235  margins" in last
+    assert len(last) <= int(columns)
 
 
 @pytest.mark.parametrize("name", ["RANK", "LOCAL_RANK"])

@@ -1,6 +1,11 @@
 """What a run says, and on which process."""
 
-from xpo.run.say import say, settings
+from pathlib import Path
+
+import pytest
+
+from xpo.run import say as module
+from xpo.run.say import say, settings, shown
 
 
 def test_every_key_of_every_group_is_shown():
@@ -20,6 +25,30 @@ def test_every_key_of_every_group_is_shown():
         ["seed", "4"],
         ["cache", "outputs/cache"],
     ]
+
+
+def test_a_terminal_breaks_lines_between_keys(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "50")
+    node = {"name": "default", **{f"key_{i}": 0.5 for i in range(6)}}
+    lines = settings({"trainer": node, "seed": 0, "cache": "c"}).splitlines()
+    assert max(map(len, lines)) <= 50
+    assert all(word.endswith("=0.5") for line in lines[1:-2] for word in line.split())
+
+
+def test_a_table_of_names_shows_those_that_are_given():
+    config = {
+        "data": {"name": "jsonl", "columns": {"prompt": "question", "chosen": None}},
+        "seed": 0,
+        "cache": "c",
+    }
+    assert "columns={prompt:question}" in settings(config)
+
+
+def test_paths_are_shown_from_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
+    assert shown(tmp_path / "outputs" / "a") == "outputs/a"
+    assert shown(tmp_path.parent) == str(tmp_path.parent)
 
 
 def test_one_process_speaks(monkeypatch, capsys):

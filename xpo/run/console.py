@@ -61,7 +61,7 @@ def render_outcome(
 ) -> str:
     """A run's final table and one line that says where things lie.
 
-    ``columns``: metrics by name for each column, say ``reference``, ``policy`` and ``optimum``; a metric
+    ``columns``: metrics by name for each column, say ``before``, ``after`` and ``optimum``; a metric
     that a column lacks is left blank there.
     """
     boxed = is_terminal() if terminal is None else terminal
@@ -76,7 +76,7 @@ def render_outcome(
 
 
 def render_sweep(rows: Sequence[Mapping[str, Any]], terminal: bool | None = None) -> str:
-    """The table of all cells of a sweep, refused and failed ones with their reason.
+    """The table of all cells of a sweep; below it the refused and failed ones with their reason.
 
     A row has ``status`` and may have ``settings`` (what varies, name to value) or ``overrides``,
     ``metrics``, ``seconds``, ``reason`` and ``dir``.
@@ -84,13 +84,13 @@ def render_sweep(rows: Sequence[Mapping[str, Any]], terminal: bool | None = None
     boxed = is_terminal() if terminal is None else terminal
     varied = list(dict.fromkeys(key for row in rows for key in row.get("settings", {})))
     shown = [name for name in SWEEP_METRICS if any(name in row.get("metrics", {}) for row in rows)]
-    head = [*(varied or ["overrides"]), "status", *shown, "time", "reason"]
+    # words wrap in a box; a plain head is one line, and names without blanks can be cut out of it
+    names = [_LINE_OF[name].label for name in shown] if boxed else shown
+    head = [*(varied or ["overrides"]), "status", *names, "time"]
     cells = [_sweep_cells(row, varied, shown) for row in rows]
-    if not any(line[-1] for line in cells):
-        head, cells = head[:-1], [line[:-1] for line in cells]
     first = len(varied or [""]) + 1
     numbers = frozenset(range(first, first + len(shown) + 1))
-    return render(Table(head, cells, _counted(rows), numbers), boxed)
+    return render(Table(head, cells, _counted(rows), numbers), boxed) + _reasons(rows)
 
 
 def duration(seconds: float) -> str:
@@ -107,7 +107,19 @@ def _sweep_cells(row: Mapping[str, Any], varied: Iterable[str], shown: Iterable[
     metrics = row.get("metrics", {})
     numbers = [_cell(metrics.get(name), _LINE_OF[name]) for name in shown]
     seconds = duration(row["seconds"]) if row.get("seconds") else ""
-    return [*which, str(row["status"]), *numbers, seconds, str(row.get("reason", ""))]
+    return [*which, str(row["status"]), *numbers, seconds]
+
+
+def _reasons(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Under the table, at full width: in a column of it a sentence would be a word wide."""
+    return "".join(
+        f"\n{row['status']}: {_which(row)}\n  {row['reason']}\n" for row in rows if row.get("reason")
+    )
+
+
+def _which(row: Mapping[str, Any]) -> str:
+    settings = row.get("settings", {})
+    return " ".join(f"{key}={value}" for key, value in settings.items()) or " ".join(row.get("overrides", ()))
 
 
 def _counted(rows: Sequence[Mapping[str, Any]]) -> str:

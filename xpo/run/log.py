@@ -86,6 +86,17 @@ class MetricLog:
             sink.finalize(status)
 
 
+def logged(path: Path, step: int, stage: str = "align") -> dict[str, float]:
+    """The metrics that ``metrics.jsonl`` holds for one step, without those that were not finite."""
+    found: dict[str, float] = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        record = json.loads(line)
+        if (record.pop("stage"), record.pop("step")) == (stage, step):
+            record.pop("time")
+            found |= {name: value for name, value in record.items() if isinstance(value, int | float)}
+    return found
+
+
 def _later(line: str, step: int, stage: str) -> bool:
     try:
         record = json.loads(line)

@@ -12,6 +12,8 @@ from typing import Any, Protocol, TextIO
 INTERVAL = 5.0
 """Seconds between plain lines."""
 
+_CUT: Any = {"no_wrap": True, "overflow": "ellipsis"}
+
 
 class Bar(Protocol):
     """What ``progress`` yields."""
@@ -86,20 +88,22 @@ class _Lines:
 def _rich(total: int | None, description: str, start: int, out: TextIO) -> Iterator[Bar]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
-        TextColumn("{task.fields[numbers]}", style="dim"),
+        # the only column that gives way on a narrow terminal: it is cut, the bar and its counts stay whole
+        TextColumn("{task.fields[numbers]}", style="dim", markup=False, table_column=Column(ratio=1, **_CUT)),
     )
-    with Progress(*columns, console=Console(file=out), refresh_per_second=8) as shown:
+    with Progress(*columns, console=Console(file=out), refresh_per_second=8, expand=True) as shown:
         task = shown.add_task(description, total=total, completed=start, numbers="")
 
         class _Rich:
             def advance(self, count: int = 1, metrics: Mapping[str, float] | None = None) -> None:
-                changes: dict[str, Any] = {"numbers": show(metrics)} if metrics else {}
+                changes: dict[str, Any] = {"numbers": show(_short(metrics))} if metrics else {}
                 shown.update(task, advance=count, **changes)
 
         yield _Rich()
@@ -108,6 +112,11 @@ def _rich(total: int | None, description: str, start: int, out: TextIO) -> Itera
 def show(metrics: Mapping[str, float]) -> str:
     """Metrics as a short text: ``loss 0.6931  rewards/margins 0.12``."""
     return "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+
+
+def _short(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Names by their last part: a terminal is narrow, and the full ones stand in ``metrics.jsonl``."""
+    return {name.rsplit("/", 1)[-1]: value for name, value in metrics.items()}
 
 
 def _silent() -> bool:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import os
+import shutil
+import textwrap
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from xpo.run.table import is_terminal
 
 
 def say(text: str) -> None:
     """Print a text, on rank 0 alone."""
     if os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0":
         print(text, flush=True)
+
+
+def shown(path: Path) -> str:
+    """A path as a person would type it: from the working directory where it lies below that."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def settings(config: Mapping[str, Any]) -> str:
@@ -22,7 +33,21 @@ def settings(config: Mapping[str, Any]) -> str:
             lines.append((group, f"{node['name']:<12} {values}".rstrip()))
     lines += [(key, _short(config[key])) for key in ("seed", "cache")]
     width = max(len(name) for name, _ in lines)
-    return "\n".join(f"  {name:<{width}}  {text}" for name, text in lines)
+    return "\n".join(_wrapped(f"  {name:<{width}}  {text}", width + 17) for name, text in lines)
+
+
+def _wrapped(line: str, indent: int) -> str:
+    """On a terminal broken between keys at its width, below the first key; a line elsewhere."""
+    if not is_terminal():
+        return line
+    columns = max(shutil.get_terminal_size((100, 24)).columns, indent + 20)
+    return textwrap.fill(
+        line,
+        columns,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _short(value: Any) -> str:
@@ -30,4 +55,6 @@ def _short(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, Mapping):  # a table of overrides: those that are given
+        return "{" + ",".join(f"{key}:{_short(one)}" for key, one in value.items() if one is not None) + "}"
     return str(value).replace(" ", "")

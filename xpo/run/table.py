@@ -50,12 +50,15 @@ def _rich(table: Table) -> str:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    shown = RichTable(title=table.title or None, title_justify="left", title_style="bold")
+    shown = RichTable()
     for i, name in enumerate(table.head):
         shown.add_column(Text(name), justify="right" if i in table.right else "left", overflow="fold")
     for row in table.rows:
         shown.add_row(*[Text(cell) for cell in row])
     buffer = io.StringIO()
     width = shutil.get_terminal_size((100, 24)).columns
-    Console(file=buffer, force_terminal=True, width=width).print(shown)
+    console = Console(file=buffer, force_terminal=True, width=width)
+    if table.title:  # as a line of its own: rich would wrap it at the table's width
+        console.print(Text(table.title, style="bold"))
+    console.print(shown)
     return buffer.getvalue()

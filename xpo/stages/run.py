@@ -20,10 +20,10 @@ from xpo.run.card import Card
 from xpo.run.console import render_outcome
 from xpo.run.export import export_model, support_settings
 from xpo.run.files import write_text
-from xpo.run.log import MetricLog, RunInfo
+from xpo.run.log import MetricLog, RunInfo, logged
 from xpo.run.manifest import Manifest, hash_template, hash_tokenizer
 from xpo.run.samples import Generation, Question, write_samples
-from xpo.run.say import say, settings
+from xpo.run.say import say, settings, shown
 from xpo.run.summary import write_summary
 from xpo.scoring.path import choose_path
 from xpo.scoring.score import Scoring
@@ -44,7 +44,8 @@ def run(composition: Composition, out: Path, argv: list[str], begin: float) -> d
     write_text(
         _made(mine) / "config.yaml", yaml.safe_dump(composition.config, sort_keys=False, allow_unicode=True)
     )
-    say(f"{composition.config['algo']['title']}: everything goes to {out}\n{settings(composition.config)}")
+    say(f"{composition.config['algo']['title']}: everything goes to {shown(out)}")
+    say(settings(composition.config))
     with MetricLog(info, composition.logger, rank()) as log:
         setting = Setting(composition, mine, Path(composition.config["cache"]), Manifest(mine), log)
         return _stages(setting, argv, begin)
@@ -160,11 +161,12 @@ def _finish(
             "model": str(setting.out / "model"),
         }
         write_summary(setting.out, "done", metrics, seconds, **about)
-        columns = {"reference": before, "policy": metrics} if before else {"policy": metrics}
+        # the reference may be another model, or none: what stands beside the result is its own start
+        columns = {"before": {**logged(setting.log.path, 0), **before}, "after": metrics}
         if measure is not None and measure.optimum:
             columns["optimum"] = measure.optimum
         title = (
             f"{c.config['algo']['title']} ({', '.join(f'{g}={c.option(g)}' for g in ('data', 'divergence'))})"
         )
-        say(render_outcome(columns, title=title, seconds=seconds, where=str(setting.out)))
+        say(render_outcome(columns, title=title, seconds=seconds, where=shown(setting.out)))
     return metrics
