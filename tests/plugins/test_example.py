@@ -11,7 +11,7 @@ import pytest
 
 Xpo = Callable[..., subprocess.CompletedProcess[str]]
 
-SHORT = ("data.mode=sampled", "data.records=64", "trainer.steps=2", "optimizer.warmup_steps=null")
+SHORT = ("data.records=64", "trainer.steps=2", "optimizer.warmup_steps=null")
 
 
 @pytest.fixture(params=["dropped", "installed"])

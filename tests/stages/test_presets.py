@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from xpo.compose import build, compose_config, presets
+from xpo.compose import Refused, build, compose_config, presets
 from xpo.compose.groups import AXES
 from xpo.stages.job import execute
 
@@ -27,6 +27,10 @@ def two_steps(preset):
 @pytest.mark.parametrize("mode", ["population", "sampled"])
 def test_two_steps(preset, mode, tmp_path, shared_cache):
     config = compose_config([*two_steps(preset), f"data.mode={mode}", f"cache={shared_cache}"])
+    if mode == "population" and compose_config([f"algo={preset}"])["data"]["mode"] != mode:
+        with pytest.raises(Refused, match="exact expectations"):
+            build(config)
+        return
     if mode == "sampled":
         config["data"]["records"] = 64
     metrics = execute(build(config), tmp_path)
