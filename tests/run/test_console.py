@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xpo.run.console import duration, render_outcome, render_sweep
+from xpo.run.console import SWEEP_METRICS, duration, render_outcome, render_sweep
 
 GOLD = {
     "before": {"gold/gap_closed": 0.0, "gold/reward": 0.1234567, "gold/win_rate": 0.5},
@@ -43,7 +43,7 @@ ROWS = [
         "cell": 0,
         "settings": {"algo": "dpo", "divergence": "js"},
         "status": "done",
-        "metrics": {"gold/gap_closed": 0.991, "gold/reward": 0.5},
+        "metrics": {"gold/gap_closed": 0.991, "gold/kl_to_optimum": 0.5},
         "seconds": 61.0,
         "dir": "outputs/0",
     },
@@ -59,8 +59,8 @@ ROWS = [
 def test_a_plain_sweep() -> None:
     assert render_sweep(ROWS, terminal=False).splitlines() == [
         "2 cells: 1 done, 1 refused",
-        "algo  divergence  status   gold/gap_closed  gold/reward       time",
-        "dpo   js          done              99.1 %          0.5  1 min 1 s",
+        "algo  divergence  status   gold/gap_closed  gold/kl_to_optimum       time",
+        "dpo   js          done              99.1 %                 0.5  1 min 1 s",
         "kto   js          refused",
         "",
         "refused: algo=kto divergence=js",
@@ -79,6 +79,14 @@ def test_a_long_reason_stays_a_sentence_on_a_narrow_terminal(monkeypatch: pytest
     text = render_sweep([ROWS[0], {**ROWS[1], "reason": reason}], terminal=True)
     assert f"refused: algo=kto divergence=js\n  {reason}\n" in text
     assert len(text.splitlines()) < 16
+
+
+def test_a_sweep_of_everything_breaks_no_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "110")
+    row = {**ROWS[0], "settings": {"algo": "simpo", "divergence": "reverse_kl"}}
+    text = render_sweep([{**row, "metrics": dict.fromkeys(SWEEP_METRICS, 0.0005265)}], terminal=True)
+    assert "reverse_kl" in text and "0.0005265" in text
+    assert all(word in text for word in ("accuracy", "optimum", "log-prob", "closed"))
 
 
 def test_a_title_is_one_line_however_narrow_its_table(monkeypatch: pytest.MonkeyPatch) -> None:

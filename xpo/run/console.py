@@ -17,25 +17,26 @@ class Line:
     metric: str
     label: str
     percent: bool = False
+    short: str = ""  # at the head of a column
 
 
 LINES = (
-    Line("gold/gap_closed", "gap to the optimum closed", percent=True),
+    Line("gold/gap_closed", "gap to the optimum closed", percent=True, short="gap closed"),
     Line("gold/reward", "reward"),
-    Line("gold/reward_share", "share of the highest reward", percent=True),
+    Line("gold/reward_share", "share of the highest reward", percent=True, short="reward share"),
     Line("gold/divergence", "divergence from the reference"),
-    Line("gold/kl_to_optimum", "KL(optimum || policy)"),
+    Line("gold/kl_to_optimum", "KL(optimum || policy)", short="KL from optimum"),
     Line("gold/win_rate", "win rate against the reference", percent=True),
     Line("eval/loss", "held-out loss"),
-    Line("eval/rewards/accuracies", "held-out reward accuracy", percent=True),
+    Line("eval/rewards/accuracies", "held-out reward accuracy", percent=True, short="reward accuracy"),
     Line("eval/rewards/margins", "reward margin"),
     Line("eval/common/log_ratio_accuracy", "accuracy of the log-ratio", percent=True),
-    Line("eval/common/mean_logp_accuracy", "accuracy of the mean log-prob", percent=True),
+    Line("eval/common/mean_logp_accuracy", "accuracy of the mean log-prob", percent=True, short="log-prob accuracy"),
     Line("eval/common/logp_per_token_chosen", "log-prob per token, preferred"),
     Line("eval/common/logp_per_token_rejected", "log-prob per token, dispreferred"),
     Line("eval/common/length_chosen", "tokens, preferred"),
     Line("eval/common/length_rejected", "tokens, dispreferred"),
-    Line("eval/common/kl_policy_ref", "KL to the reference per token"),
+    Line("eval/common/kl_policy_ref", "KL to the reference per token", short="KL per token"),
 )
 """The final table's lines, in its order; a run shows those that it has."""
 
@@ -43,7 +44,6 @@ SWEEP_METRICS = (
     "gold/gap_closed",
     "gold/reward_share",
     "gold/kl_to_optimum",
-    "gold/reward",
     "eval/rewards/accuracies",
     "eval/common/mean_logp_accuracy",
     "eval/common/kl_policy_ref",
@@ -85,7 +85,7 @@ def render_sweep(rows: Sequence[Mapping[str, Any]], terminal: bool | None = None
     varied = list(dict.fromkeys(key for row in rows for key in row.get("settings", {})))
     shown = [name for name in SWEEP_METRICS if any(name in row.get("metrics", {}) for row in rows)]
     # words wrap in a box; a plain head is one line, and names without blanks can be cut out of it
-    names = [_LINE_OF[name].label for name in shown] if boxed else shown
+    names = [_LINE_OF[name].short for name in shown] if boxed else shown
     head = [*(varied or ["overrides"]), "status", *names, "time"]
     cells = [_sweep_cells(row, varied, shown) for row in rows]
     first = len(varied or [""]) + 1

@@ -52,7 +52,7 @@ def _rich(table: Table) -> str:
 
     shown = RichTable()
     for i, name in enumerate(table.head):
-        shown.add_column(Text(name), justify="right" if i in table.right else "left", overflow="fold")
+        shown.add_column(Text(name), justify="right" if i in table.right else "left", no_wrap=i not in table.right, overflow="fold")
     for row in table.rows:
         shown.add_row(*[Text(cell) for cell in row])
     buffer = io.StringIO()
