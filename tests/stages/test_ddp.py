@@ -1,24 +1,36 @@
-"""Two processes on the CPU learn what one does: the objective knows nothing of ranks."""
+"""Two processes on the CPU learn what one does, stopped and resumed or not: an objective knows no ranks."""
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.stages.tiny import SIZES, run_command, run_here, summary, weights, write_lists
+from tests.stages.tiny import (
+    SIZES,
+    run_command,
+    run_here,
+    stop_at_checkpoint,
+    summary,
+    weights,
+    write_lists,
+)
 
 
-@pytest.mark.parametrize("preset", ["kto"])
-def test_two_processes_equal_one(preset: str, tmp_path: Path) -> None:
+def test_two_processes_equal_one(tmp_path: Path) -> None:
+    """KTO: the rows, the tokens (of its SFT stage) and the whole-step statistic are sums over ranks."""
     one, two = tmp_path / "one", tmp_path / "two"
     data = write_lists(tmp_path / "lists.jsonl")
-    shared = [f"algo={preset}", f"data.path={data}", *SIZES]
-    shared += ["sft.steps=2", "sft.batch_size=8", "trainer.steps=3", "trainer.threads=1"]
+    shared = ["algo=kto", f"data.path={data}", *SIZES, "optimizer.lr=0.05"]
+    shared += ["sft.steps=2", "sft.batch_size=8", "trainer.steps=25", "trainer.threads=1"]
     run_here(one, *shared, f"cache={one}-cache")
-    two_ranks = ["trainer.devices=2", "trainer.strategy=ddp", f"cache={two}-cache", f"hydra.run.dir={two}"]
-    done = run_command(*shared, *two_ranks)
+    ranks = ["trainer.devices=2", "trainer.strategy=ddp", "trainer.checkpoint_every=2"]
+    arguments = [*shared, *ranks, f"cache={two}-cache", f"hydra.run.dir={two}"]
+    code, printed = stop_at_checkpoint(two / "checkpoints", *arguments)
+    assert code == 128 + signal.SIGTERM, printed
+    done = run_command(*arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("everything lies in") == 1
     alone, together = summary(one)["metrics"], summary(two)["metrics"]

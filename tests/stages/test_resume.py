@@ -1,28 +1,26 @@
-"""A run that is stopped in the middle of alignment and started again ends bit by bit where it would have."""
+"""A run that is stopped in the middle of a stage and started again ends bit by bit where it would have."""
 
 from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.stages.tiny import ROOT, SIZES, command, environment, run_here, summary, weights, write_lists
+from tests.stages.tiny import SIZES, run_here, stop_at_checkpoint, summary, weights, write_lists
 
 STEPS = 40
 
 
-def overrides(folder: Path, out: Path, preset: str) -> list[str]:
+def overrides(folder: Path, out: Path) -> list[str]:
     data = write_lists(folder / "lists.jsonl")
     return [
-        f"algo={preset}",
+        "algo=dpo",
         f"data.path={data}",
         *SIZES,
-        "sft.steps=2",
+        f"sft.steps={STEPS}",
         "sft.batch_size=8",
         "optimizer.lr=0.01",
         f"trainer.steps={STEPS}",
@@ -32,34 +30,15 @@ def overrides(folder: Path, out: Path, preset: str) -> list[str]:
     ]
 
 
-def stop_after_first_checkpoint(arguments: list[str], out: Path) -> tuple[int, str]:
-    """SIGTERM as soon as a checkpoint lies there; the exit code and what was printed."""
-    process = subprocess.Popen(
-        command(*arguments),
-        cwd=ROOT,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    end = time.monotonic() + 240
-    while process.poll() is None and not list((out / "checkpoints").glob("*.ckpt")):
-        assert time.monotonic() < end, "no checkpoint appeared"
-        time.sleep(0.01)
-    process.send_signal(signal.SIGTERM)
-    printed, _ = process.communicate(timeout=120)
-    return process.returncode, printed
-
-
-@pytest.mark.parametrize("preset", ["dpo"])
-def test_stopped_and_resumed_equals_uninterrupted(preset: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["checkpoints/sft", "checkpoints"], ids=["sft", "align"])
+def test_stopped_and_resumed_equals_uninterrupted(place: str, tmp_path: Path) -> None:
     whole, halted = tmp_path / "whole", tmp_path / "halted"
-    run_here(whole, *overrides(tmp_path, whole, preset))
-    arguments = overrides(tmp_path, halted, preset)
-    code, printed = stop_after_first_checkpoint([*arguments, f"hydra.run.dir={halted}"], halted)
+    run_here(whole, *overrides(tmp_path, whole))
+    arguments = overrides(tmp_path, halted)
+    code, printed = stop_at_checkpoint(halted / place, *arguments, f"hydra.run.dir={halted}")
     assert code == 128 + signal.SIGTERM, printed
     assert "continues from" in printed
-    (checkpoint,) = (halted / "checkpoints").glob("*.ckpt")
+    (checkpoint,) = (halted / place).glob("*.ckpt")
     assert 5 <= int(checkpoint.stem.removeprefix("step-")) < STEPS
     assert not (halted / "summary.json").exists()
     run_here(halted, *arguments)
@@ -68,6 +47,17 @@ def test_stopped_and_resumed_equals_uninterrupted(preset: str, tmp_path: Path) -
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
     assert summary(whole)["metrics"] == summary(halted)["metrics"]
     assert logged(whole) == logged(halted)
+
+
+def test_a_run_that_starts_anew_forgets_what_lies_there(tmp_path: Path) -> None:
+    fresh, used = tmp_path / "fresh", tmp_path / "used"
+    arguments = [*overrides(tmp_path, used), "trainer.resume=never"]
+    run_here(used, *arguments)
+    short = [*arguments, "trainer.steps=10", "trainer.checkpoint_every=2"]
+    run_here(used, *short)
+    run_here(fresh, *short)
+    assert [path.name for path in (used / "checkpoints").glob("*.ckpt")] == ["step-00000010.ckpt"]
+    assert [line for line in logged(used) if line["stage"] == "align"] == logged(fresh)
 
 
 def logged(folder: Path) -> list[dict]:

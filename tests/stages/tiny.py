@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,25 @@ def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(*arguments), cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300
     )
+
+
+def stop_at_checkpoint(folder: Path, *arguments: str) -> tuple[int, str]:
+    """The real command, sent SIGTERM once a checkpoint lies in ``folder``; its exit code and output."""
+    process = subprocess.Popen(
+        command(*arguments),
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    end = time.monotonic() + 240
+    while process.poll() is None and not list(folder.glob("*.ckpt")):
+        assert time.monotonic() < end, f"no checkpoint appeared in {folder}"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    printed, _ = process.communicate(timeout=120)
+    return process.returncode, printed
 
 
 def environment() -> dict[str, str]:

@@ -85,7 +85,7 @@ def align(alignment: Alignment) -> dict[str, float]:
         sizes=_sizes(alignment, steps, loader),
         hashes={"reference": reference.fingerprint, **_row_hashes(alignment)},
     )
-    job = Job("align", steps, c.trainer, setting.log, setting.out / "checkpoints", evaluate, c.eval.every)
+    job = Job("align", steps, c.trainer, setting.log, setting.checkpoints, evaluate, c.eval.every)
     fit(module, loader, job)
     metrics = dict(evaluate())
     setting.log.log(metrics, steps)

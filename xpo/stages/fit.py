@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,23 +12,24 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from xpo.module.policy import PolicyModule
-from xpo.run.checkpoints import Checkpoints, latest_checkpoint
+from xpo.run.checkpoints import Checkpoints, checkpoint_step, latest_checkpoint
 from xpo.run.log import MetricLog
 from xpo.run.random_state import RandomState
 from xpo.run.training_log import TrainingLog
+from xpo.stages.ranks import rank
 
 Evaluate = Callable[[], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
 class Job:
-    """What ``fit`` needs beside module and loader; a stage without ``checkpoints`` is not resumed."""
+    """What ``fit`` needs beside module and loader. ``checkpoints``: the stage's folder, one for all ranks."""
 
     stage: str
     steps: int
     settings: Any  # of the group trainer
     log: MetricLog
-    checkpoints: Path | None = None
+    checkpoints: Path
     evaluate: Evaluate | None = None
     evaluate_every: int | None = None
 
@@ -69,9 +71,8 @@ def fit(module: PolicyModule, loader: Any, job: Job) -> float:
     every = job.settings.log_every
     callbacks.append(TrainingLog(module.sums, job.log, stage=job.stage, every=every, total_steps=job.steps))
     resume = _resumable(job)
-    if job.checkpoints is not None:
-        keep = job.settings.keep_checkpoints
-        callbacks.append(Checkpoints(job.checkpoints, job.settings.checkpoint_every, keep))
+    keep = job.settings.keep_checkpoints
+    callbacks.append(Checkpoints(job.checkpoints, job.settings.checkpoint_every, keep))
     trainer = job.settings.build(
         max_steps=job.steps,
         micro_batches=loader.micro_batches,
@@ -86,12 +87,9 @@ def fit(module: PolicyModule, loader: Any, job: Job) -> float:
 
 
 def _resumable(job: Job) -> str | None:
-    if job.checkpoints is None or job.settings.resume != "auto":
-        return None
-    found = latest_checkpoint(job.checkpoints)
-    if found is None:
-        return None
-    from xpo.run.checkpoints import checkpoint_step
-
-    job.log.rewind(checkpoint_step(found), job.stage)
-    return str(found)
+    """The checkpoint to go on from, if any; what earlier runs logged or saved beyond it is forgotten."""
+    found = latest_checkpoint(job.checkpoints) if job.settings.resume == "auto" else None
+    job.log.rewind(-1 if found is None else checkpoint_step(found), job.stage)
+    if found is None and rank() == 0:
+        shutil.rmtree(job.checkpoints, ignore_errors=True)
+    return None if found is None else str(found)

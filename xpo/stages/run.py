@@ -47,7 +47,9 @@ def run(composition: Composition, out: Path, argv: list[str], begin: float) -> d
     say(f"{composition.config['algo']['title']}: everything goes to {shown(out)}")
     say(settings(composition.config))
     with MetricLog(info, composition.logger, rank()) as log:
-        setting = Setting(composition, mine, Path(composition.config["cache"]), Manifest(mine), log)
+        setting = Setting(
+            composition, mine, Path(composition.config["cache"]), Manifest(mine), log, out / "checkpoints"
+        )
         return _stages(setting, argv, begin)
 
 

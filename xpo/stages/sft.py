@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ def run_sft(setting: Setting, source: Source, policy: Policy, loaded: Loaded) ->
     seconds = _train(setting, rows, policy)
     if rank() == 0:
         _save(path, policy.model)
+        shutil.rmtree(_checkpoints(setting), ignore_errors=True)
     return seconds
 
 
@@ -68,7 +70,11 @@ def _train(setting: Setting, rows: Rows, policy: Policy) -> float:
     module = OffPolicyModule(
         policy.model, likelihood_arrow(), policy.scoring, no_reference, _optimizer(c), steps
     )
-    return fit(module, loader, Job("sft", steps, settings, setting.log))
+    return fit(module, loader, Job("sft", steps, settings, setting.log, _checkpoints(setting)))
+
+
+def _checkpoints(setting: Setting) -> Path:
+    return setting.checkpoints / "sft"
 
 
 def _optimizer(c: Composition) -> Any:
