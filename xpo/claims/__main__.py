@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from xpo.claims.claim import Claim, all_claims
-from xpo.claims.measure import Plan, measure
+from xpo.claims.measure import WORLDS, Plan, measure
 from xpo.claims.table import Line, lines, markdown
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """0 if every claim holds (with ``--broken``: if every mutant is caught), else 1."""
     options = _options(argv)
     claims = _chosen(options.names, mutants=options.broken)
-    plan = Plan(options.out, options.steps, options.jobs, options.broken)
+    worlds = () if options.seeds_only else WORLDS
+    plan = Plan(options.out, options.steps, options.jobs, options.broken, worlds)
     begin = time.monotonic()
     found = lines(claims, measure(claims, plan))
     print(markdown(found))
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _caught(claims, found)
     if options.steps is not None:
         return 0
-    if not options.names:
+    if not options.names and not options.seeds_only:
         _write(found, time.monotonic() - begin)
     return 0 if all(line.holds for line in found) else 1
 
@@ -47,6 +48,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("names", nargs="*", help="claims to measure; all if none is named")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time")
     parser.add_argument("--steps", type=int, help="optimizer steps of each run: a dry run, nothing is judged")
+    parser.add_argument("--seeds-only", action="store_true", help="leave the other worlds out")
     parser.add_argument(
         "--broken", action="store_true", help="run each claim's mutant, which its check must catch"
     )

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,18 +31,21 @@ class Variant:
 
 @dataclass(frozen=True)
 class Plan:
-    """How claims are measured. ``steps`` cuts training short (dry run); ``broken`` builds the mutants in."""
+    """How claims are measured. ``steps`` cuts training short (dry run); ``broken`` builds the mutants in.
+
+    ``worlds`` are measured beside the default one."""
 
     out: Path
     steps: int | None = None
     jobs: int = 1
     broken: bool = False
+    worlds: tuple[int, ...] = WORLDS
 
     def variants(self) -> tuple[Variant, ...]:
         """All runs of a claim; of a dry run or of a mutant the first alone."""
         if self.steps is not None or self.broken:
             return (Variant(0),)
-        return (*(Variant(seed) for seed in SEEDS), *(Variant(0, world) for world in WORLDS))
+        return (*(Variant(seed) for seed in SEEDS), *(Variant(0, world) for world in self.worlds))
 
 
 @dataclass(frozen=True)
@@ -57,27 +60,44 @@ class Outcome:
 def measure(
     claims: Sequence[Claim], plan: Plan, report: Callable[[str], None] = print
 ) -> dict[str, list[Outcome]]:
-    """Run every variant of every claim; ``RuntimeError`` with the end of its output for a run that fails."""
+    """Run every variant of every claim, equal commands once; ``RuntimeError`` with a failed run's last words."""
     with ThreadPoolExecutor(plan.jobs) as pool:
+        runs = _Runs(plan, pool, report)
         waiting = [
-            (claim.name, pool.submit(_outcome, claim, variant, plan, report))
+            (claim, variant, runs.of(claim, claim.run, variant), runs.against(claim, variant))
+            for variant in plan.variants()  # all seeds of all claims before the other worlds
             for claim in claims
-            for variant in plan.variants()
         ]
         found: dict[str, list[Outcome]] = {claim.name: [] for claim in claims}
-        for name, outcome in waiting:
-            found[name].append(outcome.result())
+        for claim, variant, run, other in waiting:
+            compared = None if other is None else other.result()
+            found[claim.name].append(Outcome(variant, run.result(), compared))
     return found
 
 
-def _outcome(claim: Claim, variant: Variant, plan: Plan, report: Callable[[str], None]) -> Outcome:
-    folder = plan.out / claim.name / f"seed_{variant.seed}_world_{variant.world}"
-    metrics = _run(claim, claim.run, variant, plan, folder)
-    other = None
-    if claim.against is not None:
-        other = _run(claim, claim.against, variant, plan, folder.with_name(f"{folder.name}_against"))
-    report(f"{claim.name}: seed {variant.seed}, world {variant.world}")
-    return Outcome(variant, metrics, other)
+class _Runs:
+    """The runs that were asked for; two claims with the same command share one."""
+
+    def __init__(self, plan: Plan, pool: ThreadPoolExecutor, report: Callable[[str], None]) -> None:
+        self._plan, self._pool, self._report = plan, pool, report
+        self._started: dict[tuple[object, ...], Future[Metrics]] = {}
+
+    def of(
+        self, claim: Claim, overrides: Sequence[str], variant: Variant, suffix: str = ""
+    ) -> Future[Metrics]:
+        key = (claim.mutant if self._plan.broken else None, tuple(overrides), variant)
+        if key not in self._started:
+            folder = self._plan.out / claim.name / f"seed_{variant.seed}_world_{variant.world}{suffix}"
+            self._started[key] = self._pool.submit(self._run, claim, overrides, variant, folder)
+        return self._started[key]
+
+    def against(self, claim: Claim, variant: Variant) -> Future[Metrics] | None:
+        return None if claim.against is None else self.of(claim, claim.against, variant, "_against")
+
+    def _run(self, claim: Claim, overrides: Sequence[str], variant: Variant, folder: Path) -> Metrics:
+        metrics = _run(claim, overrides, variant, self._plan, folder)
+        self._report(f"{claim.name}: seed {variant.seed}, world {variant.world}")
+        return metrics
 
 
 def _run(claim: Claim, overrides: Sequence[str], variant: Variant, plan: Plan, folder: Path) -> Metrics:
