@@ -60,7 +60,7 @@ class Outcome:
 def measure(
     claims: Sequence[Claim], plan: Plan, report: Callable[[str], None] = print
 ) -> dict[str, list[Outcome]]:
-    """Run every variant of every claim, equal commands once; ``RuntimeError`` with a failed run's last words."""
+    """Run every variant of every claim, equal commands once; ``RuntimeError`` if a run fails."""
     with ThreadPoolExecutor(plan.jobs) as pool:
         runs = _Runs(plan, pool, report)
         waiting = [
