@@ -60,7 +60,7 @@ def test_counts_are_shown_and_kept(write: Callable[..., str], tokenizer: Any) ->
     ]
     result = run(write(rows), tokenizer, test_fraction=0.0)
     assert table(result.counts).splitlines()[:3] == [
-        "train: 12 rows read, 10 training rows kept",
+        "train: 12 rows read, 10 rows made of them",
         "  dropped      1  empty response",
         "  dropped      1  identical responses",
     ]

@@ -77,6 +77,9 @@ def test_what_is_wrong_is_said(folder, tmp_path):
     empty.mkdir()
     with pytest.raises(UserError, match="has no config.json"):
         HuggingFace(str(empty)).load(seed=0)
+    (empty / "adapter_config.json").write_text("{}")
+    with pytest.raises(UserError, match="a LoRA adapter alone.*adapter.merge=true"):
+        HuggingFace(str(empty)).load(seed=0)
     with pytest.raises(UserError, match="is a file"):
         HuggingFace(str(folder / "config.json")).load(seed=0)
 

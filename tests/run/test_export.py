@@ -116,9 +116,9 @@ def test_samples_file(model: Any, tokenizer: Any, tmp_path: Path) -> None:
     )
     told, untold = records[0], records[2]
     assert told["prompt"] == tokenizer.decode(PROMPTS[0]) and told["source"] == "data:1"
-    assert told["reference_response"] == "a b"
-    assert told["reference_logp"] == pytest.approx(oracle(model, PROMPTS[0], [3, 4, 2]), abs=1e-4)
-    assert untold["reference_response"] is None and untold["reference_logp"] is None
+    assert told["data_response"] == "a b"
+    assert told["data_logp"] == pytest.approx(oracle(model, PROMPTS[0], [3, 4, 2]), abs=1e-4)
+    assert untold["data_response"] is None and untold["data_logp"] is None
     assert told["tokens"] <= 4 and told["finished"] in (True, False)
 
 

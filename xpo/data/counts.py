@@ -44,7 +44,7 @@ def table(counts: dict[str, Counts]) -> str:
     """Plain lines, one per split and per reason, for a terminal or a log."""
     lines = []
     for split, tally in counts.items():
-        lines.append(f"{split}: {tally.read} rows read, {tally.kept} training rows kept")
+        lines.append(f"{split}: {tally.read} rows read, {tally.kept} rows made of them")
         lines += [f"  dropped {number:>6}  {reason}" for reason, number in tally.dropped.most_common()]
         lines += [f"  noted   {number:>6}  {what}" for what, number in tally.noted.most_common()]
         if tally.unread:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from xpo.compose.groups import AXES
 from xpo.explain.presets import Preset, read
+from xpo.written import written
 
 if TYPE_CHECKING:
     from xpo.compose.composition import Composition
@@ -88,7 +89,7 @@ def as_text(e: Explanation) -> str:
         "LaTeX": e.formula.latex.splitlines(),
         "Axes": _columns([["", "axis", "value", "survey", ""], *axes]),
         "Needs": e.needs,
-        "Settings": _columns([[key, str(value)] for key, value in e.settings.items()]),
+        "Settings": _columns([[key, written(value)] for key, value in e.settings.items()]),
         "Notes": e.notes,
     }
     return "\n\n".join(

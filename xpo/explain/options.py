@@ -16,6 +16,7 @@ import yaml
 from xpo.compose.errors import ConfigError, did_you_mean
 from xpo.compose.groups import AXES, GROUPS
 from xpo.compose.paths import core_conf, plugins
+from xpo.written import written
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def as_text(groups: list[str]) -> str:
         number = f"  axis {AXES.index(group) + 1} of the survey" if group in AXES else ""
         lines = [f"{group}{number}"]
         for option in options(group):
-            settings = ", ".join(f"{key}={value}" for key, value in option.settings.items())
+            settings = ", ".join(f"{key}={written(value)}" for key, value in option.settings.items())
             note = f"  [{settings}]" if settings else ""
             lines.append(f"  {option.name:<18} {option.about}{note}".rstrip())
         blocks.append("\n".join(lines))

@@ -77,6 +77,11 @@ def find(path: str, key: str) -> str:
     if folder.is_file():
         raise UserError(f"{key}={path} is a file; give the folder of config.json and the weights")
     if folder.is_dir():
+        if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+            raise UserError(
+                f"{key}={path}: the folder holds a LoRA adapter alone, without the model that it belongs to; "
+                "merge the two (adapter.merge=true does so when a run exports) and give that folder"
+            )
         if not (folder / "config.json").is_file():
             raise UserError(f"{key}={path}: the folder has no config.json: no Hugging Face model")
         return str(folder)

@@ -76,6 +76,11 @@ def _quick_start(card: Card) -> str:
         load = "from peft import AutoPeftModelForCausalLM as Model\nfrom transformers import AutoTokenizer"
     else:
         load = "from transformers import AutoModelForCausalLM as Model, AutoTokenizer"
+    again = (
+        "An adapter alone is no start for another run: `adapter.merge=true` exports a whole model."
+        if card.adapter
+        else "As the start of the next run: `python -m xpo model=hf model.path=<this folder>`."
+    )
     return (
         f"```python\n{load}\n\n"
         'folder = "."  # this folder\n'
@@ -83,7 +88,7 @@ def _quick_start(card: Card) -> str:
         "model = Model.from_pretrained(folder)\n"
         'inputs = tokenizer("...", return_tensors="pt")\n'
         "print(tokenizer.decode(model.generate(**inputs)[0]))\n```\n\n"
-        "As the start of the next run: `python -m xpo model=hf model.path=<this folder>`."
+        f"{again}"
     )
 
 

@@ -31,7 +31,7 @@ LINES = (
     Line("eval/rewards/accuracies", "held-out reward accuracy", percent=True, short="reward accuracy"),
     Line("eval/rewards/margins", "reward margin"),
     Line("eval/common/log_ratio_accuracy", "accuracy of the log-ratio", percent=True),
-    Line("eval/common/mean_logp_accuracy", "accuracy of the mean log-prob", percent=True, short="log-prob accuracy"),
+    Line("eval/common/mean_logp_accuracy", "accuracy of the mean log-prob", True, short="log-prob accuracy"),
     Line("eval/common/logp_per_token_chosen", "log-prob per token, preferred"),
     Line("eval/common/logp_per_token_rejected", "log-prob per token, dispreferred"),
     Line("eval/common/length_chosen", "tokens, preferred"),

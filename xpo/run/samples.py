@@ -19,10 +19,10 @@ from xpo.scoring.score import Scoring
 
 @dataclass(frozen=True)
 class Question:
-    """A held-out prompt and, where there is one, the data's own (preferred) response, as token ids."""
+    """A held-out prompt and the row's first response (of a pair or list the preferred), as token ids."""
 
     prompt: Sequence[int]
-    reference: Sequence[int] | None = None
+    data: Sequence[int] | None = None
     source: str = ""
 
 
@@ -51,7 +51,7 @@ def write_samples(
     """Answer every question greedily and once sampled; replace the file's lines of the same ``when``.
 
     A line has ``when, mode, prompt, response, logp`` (nats, of the whole response), ``tokens, finished``
-    (did it end by itself), ``reference_response, reference_logp, source``.
+    (did it end by itself), ``data_response, data_logp`` (of the row's first response), ``source``.
     """
     lines = sample_records(policy, questions, settings, when) if questions else []
     kept = [line for line in _lines(path) if json.loads(line)["when"] != when]
@@ -68,11 +68,11 @@ def sample_records(
     answers = {
         mode: generate(policy, prompts, settings, sample=mode == "sampled") for mode in ("greedy", "sampled")
     }
-    told = [i for i, question in enumerate(questions) if question.reference]
-    reference_logp = dict(
+    told = [i for i, question in enumerate(questions) if question.data]
+    data_logp = dict(
         zip(
             told,
-            response_logp(policy, [prompts[i] for i in told], [questions[i].reference or () for i in told]),
+            response_logp(policy, [prompts[i] for i in told], [questions[i].data or () for i in told]),
             strict=True,
         )
     )
@@ -87,8 +87,8 @@ def sample_records(
             "logp": logps[mode][i],
             "tokens": len(answers[mode][i]),
             "finished": answers[mode][i][-1] in _ends(policy),
-            "reference_response": decode(question.reference, skip_special_tokens=True) if i in told else None,
-            "reference_logp": reference_logp.get(i),
+            "data_response": decode(question.data, skip_special_tokens=True) if i in told else None,
+            "data_logp": data_logp.get(i),
             "source": question.source,
         }
         for i, question in enumerate(questions)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from xpo.run.table import is_terminal
+from xpo.written import written
 
 
 def say(text: str) -> None:
@@ -29,9 +30,9 @@ def settings(config: Mapping[str, Any]) -> str:
     lines = []
     for group, node in config.items():
         if isinstance(node, Mapping) and "name" in node and group != "algo":
-            values = " ".join(f"{key}={_short(value)}" for key, value in node.items() if key != "name")
+            values = " ".join(f"{key}={written(value)}" for key, value in node.items() if key != "name")
             lines.append((group, f"{node['name']:<12} {values}".rstrip()))
-    lines += [(key, _short(config[key])) for key in ("seed", "cache")]
+    lines += [(key, written(config[key])) for key in ("seed", "cache")]
     width = max(len(name) for name, _ in lines)
     return "\n".join(_wrapped(f"  {name:<{width}}  {text}", width + 17) for name, text in lines)
 
@@ -48,13 +49,3 @@ def _wrapped(line: str, indent: int) -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
-
-
-def _short(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):  # a table of overrides: those that are given
-        return "{" + ",".join(f"{key}:{_short(one)}" for key, one in value.items() if one is not None) + "}"
-    return str(value).replace(" ", "")

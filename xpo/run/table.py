@@ -52,7 +52,10 @@ def _rich(table: Table) -> str:
 
     shown = RichTable()
     for i, name in enumerate(table.head):
-        shown.add_column(Text(name), justify="right" if i in table.right else "left", no_wrap=i not in table.right, overflow="fold")
+        number = i in table.right  # the head of numbers may wrap, an option's name stays whole
+        shown.add_column(
+            Text(name), justify="right" if number else "left", no_wrap=not number, overflow="fold"
+        )
     for row in table.rows:
         shown.add_row(*[Text(cell) for cell in row])
     buffer = io.StringIO()

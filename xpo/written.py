@@ -1,0 +1,19 @@
+"""Values as a person types them on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def written(value: Any) -> str:
+    """``null``, ``true``, ``[0.9,0.99]``: what ``key=`` takes. A mapping shows the keys that are given."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{k}:{written(v)}" for k, v in value.items() if v is not None) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(written, value)) + "]"
+    return str(value)
