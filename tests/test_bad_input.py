@@ -46,6 +46,8 @@ def written(here, *lines):
     ("arguments", "said"),
     [
         (["algo=dppo"], "Did you mean 'dpo'"),
+        (["tabel"], "Did you mean 'table'"),
+        (["-m", "explain", "algo=dpo"], "go first, without -m"),
         (["divergence=jss"], "Did you mean 'js'"),
         (["+margin.gama=1", "algo=simpo"], "Did you mean margin.gamma"),
         (["reward.beta=abc"], "must be a number"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 
@@ -26,6 +27,20 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(code)
 
 
+def _check_words(args: list[str]) -> None:
+    """A bare word is a verb misspelt or in the wrong place; behind one of Hydra's flags it is its value."""
+    from xpo.compose.errors import ConfigError, did_you_mean
+    from xpo.verbs import VERBS
+
+    for before, word in zip(["", *args], args, strict=False):
+        of_a_flag = before.startswith("-") and before != "--multirun"
+        if re.fullmatch(r"[A-Za-z]\w*", word) and not of_a_flag:
+            raise ConfigError(
+                f"{word!r} is no key=value, and no verb where it stands: {', '.join(VERBS)} go first, "
+                f"without -m.{did_you_mean(word, VERBS)}"
+            )
+
+
 def _hydra(args: list[str]) -> int:
     import hydra
     from omegaconf import DictConfig
@@ -34,6 +49,7 @@ def _hydra(args: list[str]) -> int:
     from xpo.compose.hydra_glue import prepare_hydra
     from xpo.compose.paths import core_conf
 
+    _check_words(args)
     prepare_hydra()
     single = not any(arg.startswith("-") for arg in args)
     if single:

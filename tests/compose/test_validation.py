@@ -35,7 +35,14 @@ NEEDS_A_VALUE = {
         (["algo=simpo", "margin.gamma=1", "margin.gamma_beta_ratio=1"], "exactly one of gamma"),
         (["model=hf"], "model.path is not set"),
         (["reward.name=os.system"], "no component of that name"),
-        (["~divergence"], "sets no divergence"),
+        (["~divergence"], "an option of every group"),
+        (["divergence="], "divergence=: an option is missing.*divergence has: alpha"),
+        (["divergence=null"], "divergence=null: an option is missing"),
+        (["algo=null"], "algo has: dpo"),
+        (["algo=[dpo,ipo]"], "-m algo=a,b"),
+        (["divergence=[js,alpha]"], "one option of a group at a time"),
+        (["experiment=foo"], "experiment=foo: no such option.*hh_dpo"),
+        (["algo=pro", "sft.steps=2"], "sft=separate has"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(arguments, said):

@@ -23,11 +23,13 @@ def compose_config(overrides: list[str]) -> dict[str, Any]:
     from hydra.errors import HydraException
 
     from xpo.compose.hints import explain_hydra_error
+    from xpo.compose.overrides import check_choices
 
     prepare_hydra()
     kept = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
+        check_choices(overrides)
         with initialize_config_dir(str(core_conf()), version_base="1.3"):
             return resolve(compose("config", overrides))
     except (HydraException, OmegaConfBaseException) as error:

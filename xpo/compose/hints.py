@@ -6,6 +6,7 @@ import re
 
 from xpo.compose.errors import did_you_mean
 from xpo.compose.groups import GROUPS, ROOT_KEYS
+from xpo.compose.overrides import unknown_option
 
 
 def explain_hydra_error(error: Exception, overrides: list[str]) -> str:
@@ -20,15 +21,8 @@ def explain_hydra_error(error: Exception, overrides: list[str]) -> str:
 
 
 def _unknown_option(text: str) -> str | None:
-    from xpo.compose.compose import option_files
-
     found = re.search(r"Could not find '([\w-]+)/([^']+)'", text)
-    if found is None:
-        return None
-    group, option = found.groups()
-    known = option_files(group)
-    listed = ", ".join(known) or "none"
-    return f"{group}={option}: no such option. {group} has: {listed}.{did_you_mean(option, known)}"
+    return None if found is None else unknown_option(*found.groups())
 
 
 def _unknown_key(text: str, overrides: list[str]) -> str | None:
@@ -38,8 +32,17 @@ def _unknown_key(text: str, overrides: list[str]) -> str | None:
     address = found.group(1)
     group, _, key = address.partition(".")
     if group not in GROUPS and group not in ROOT_KEYS:
-        return f"nothing reads {address!r}: there is no group or key {group!r}.{did_you_mean(group, GROUPS)}"
+        meant = _places(address) or did_you_mean(group, GROUPS)
+        return f"nothing reads {address!r}: there is no group or key {group!r}.{meant}"
     return f"nothing reads {address!r}{_keys_hint(group, key, overrides)}"
+
+
+def _places(key: str) -> str:
+    """Where a key stands that was given without its group: ``beta`` is ``reward.beta``."""
+    from xpo.compose.compose import options_of
+
+    groups = [group for group in GROUPS if any(key in keys for keys in options_of(group).values())]
+    return f" Did you mean {' or '.join(f'{group}.{key}' for group in groups)}?" if groups else ""
 
 
 def _missing_value(text: str) -> str | None:
@@ -57,8 +60,11 @@ def _keys_hint(group: str, key: str, overrides: list[str]) -> str:
     known = options_of(group)
     keys = sorted(known.get(chosen[-1], set()) if chosen else set().union(*known.values(), set()))
     listed = ", ".join(k for k in keys if k != "name") or "none"
-    where = f"the option {group}={chosen[-1]}" if chosen else f"the options of {group}"
-    return f": {where} has these keys: {listed}.{did_you_mean(key, keys)}"
+    if key in keys and not chosen:
+        having = ", ".join(f"{group}={option}" for option, its in sorted(known.items()) if key in its)
+        return f": the option of {group} that this run composes does not have it; {having} has."
+    where = f"the option {group}={chosen[-1]} has" if chosen else f"the options of {group} have"
+    return f": {where} these keys: {listed}.{did_you_mean(key, [k for k in keys if k != 'name'])}"
 
 
 def _with_cause(text: str, error: Exception) -> str:
