@@ -31,7 +31,9 @@ def overrides(folder: Path, out: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("place", ["checkpoints/sft", "checkpoints"], ids=["sft", "align"])
-def test_stopped_and_resumed_equals_uninterrupted(place: str, tmp_path: Path) -> None:
+def test_stopped_and_resumed_equals_uninterrupted(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     whole, halted = tmp_path / "whole", tmp_path / "halted"
     run_here(whole, *overrides(tmp_path, whole))
     arguments = overrides(tmp_path, halted)
@@ -41,7 +43,11 @@ def test_stopped_and_resumed_equals_uninterrupted(place: str, tmp_path: Path) ->
     (checkpoint,) = (halted / place).glob("*.ckpt")
     assert 5 <= int(checkpoint.stem.removeprefix("step-")) < STEPS
     assert not (halted / "summary.json").exists()
+    capsys.readouterr()
     run_here(halted, *arguments)
+    said = capsys.readouterr().out
+    assert f"goes on after step {int(checkpoint.stem.removeprefix('step-'))} of {STEPS}" in said
+    assert ("sft is done already" in said) == (place == "checkpoints")
     ends = [weights(folder) for folder in (whole, halted)]
     assert ends[0].keys() == ends[1].keys()
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])

@@ -15,6 +15,7 @@ from xpo.module.policy import PolicyModule
 from xpo.run.checkpoints import Checkpoints, checkpoint_step, latest_checkpoint
 from xpo.run.log import MetricLog
 from xpo.run.random_state import RandomState
+from xpo.run.say import say, shown
 from xpo.run.training_log import TrainingLog
 from xpo.stages.ranks import rank
 
@@ -92,4 +93,7 @@ def _resumable(job: Job) -> str | None:
     job.log.rewind(-1 if found is None else checkpoint_step(found), job.stage)
     if found is None and rank() == 0:
         shutil.rmtree(job.checkpoints, ignore_errors=True)
-    return None if found is None else str(found)
+    if found is None:
+        return None
+    say(f"{job.stage} goes on after step {checkpoint_step(found)} of {job.steps}: {shown(found)}")
+    return str(found)

@@ -26,6 +26,7 @@ from xpo.reward.none import NoReward
 from xpo.reward_form.none import NoForm
 from xpo.reward_level.none import NoLevel
 from xpo.run.manifest import hash_text
+from xpo.run.say import say, shown
 from xpo.sft.none import NoSFT
 from xpo.stages.fit import Job, fit
 from xpo.stages.loaders import training_loader
@@ -48,6 +49,7 @@ def run_sft(setting: Setting, source: Source, policy: Policy, loaded: Loaded) ->
     rows = source.demonstrations()
     path = setting.cache / "sft" / f"{_key(setting, rows, loaded)}.safetensors"
     if path.is_file() and _load(path, policy.model):
+        say(f"sft is done already: its weights come from {shown(path)}")
         return 0.0
     seconds = _train(setting, rows, policy)
     if rank() == 0:
