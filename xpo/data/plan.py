@@ -24,7 +24,7 @@ Group = tuple[int, ...]
 class Sizes:
     """The two sizes of a config, and how an epoch is cut by them.
 
-    ``batch_size``: prompts per optimizer step, all ranks. ``tokens_per_micro_batch``: padded positions
+    ``batch_size``: rows per optimizer step, all ranks. ``tokens_per_micro_batch``: padded positions
     (rows x the longest); a longer row gets a micro-batch of its own. ``bucket``: a step's rows are of like
     length. ``drop_last``: an epoch's last, smaller step is left out.
     """

@@ -21,7 +21,7 @@ _PRECISION: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 class Default:
     """Lightning with automatic optimization.
 
-    Two sizes only: ``batch_size`` prompts per optimizer step over all ranks, and
+    Two sizes only: ``batch_size`` rows per optimizer step over all ranks, and
     ``tokens_per_micro_batch``, which bounds memory; the number of micro-batches follows. A run lasts
     ``steps`` optimizer steps, or ``epochs`` where ``steps`` is null. ``bf16`` keeps fp32 weights.
     ``checkpoint_every: null`` checkpoints only when the run is told to stop (SIGTERM).
