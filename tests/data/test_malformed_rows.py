@@ -36,6 +36,9 @@ BAD = [
         "column 'prompt' must be a text or a list of messages",
         "wrong type",
     ),
+    ("preference", {**PAIR, "prompt": "\ud83d"}, "column 'prompt' has half of a surrogate", "broken Unicode"),
+    ("preference", {**PAIR, "chosen": [turn(A, "x\udc00")]}, "at character 2", "broken Unicode"),
+    ("list", {**LIST, "scores": [10**400, 1]}, "beyond 1e308: 1000", "non-finite number"),
     ("preference", {**PAIR, "prompt": []}, "column 'prompt' is an empty list of messages", "no message"),
     (
         "preference",

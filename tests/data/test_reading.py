@@ -110,6 +110,13 @@ def broken_gzip(path: Path) -> None:
         ("cut.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 99)[:40], "broken gzip"),
         ("bad.jsonl", b'{"text": "a"}\n{"text": \n', r"bad\.jsonl:2: not valid JSON at column 10"),
         ("bad.json", b'[{"text": "a"},\n {"text" "b"}]', r"bad\.json:2: not valid JSON at column 10"),
+        (
+            "deep.jsonl",
+            b'{"text": "a"}\n' + b"[" * 99_999,
+            r"deep\.jsonl:2: no JSON that can be read: .*recursion",
+        ),
+        ("deep.json", b"[" * 99_999, r"deep\.json: no JSON that can be read: .*recursion"),
+        ("digits.jsonl", b'{"text": ' + b"1" * 5000 + b"}", r"digits\.jsonl:1: no JSON .*digits"),
         ("list.jsonl", b'{"text": "a"}\n["b"]\n', r"list\.jsonl:2: a row must be a JSON object, got a list"),
         ("latin.jsonl", b'{"text": "a"}\n{"text": "\xe9"}\n', r"latin\.jsonl:2: not UTF-8 at byte 11"),
         ("latin.json", b'[{"text": "\xe9"}]', "not UTF-8 at byte 12"),

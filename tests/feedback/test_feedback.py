@@ -113,7 +113,7 @@ def test_binary_of_a_list_is_cut_at_its_mean_or_the_threshold() -> None:
 def test_binary_drops_what_is_neither() -> None:
     counts = Counts()
     assert Binary()([ALL_TIE, PAIR], counts)[0].where == "f:1"
-    assert counts.dropped == {"no response good or bad": 1}
+    assert counts.dropped == {"no response good or bad (all at their mean; set feedback.threshold)": 1}
 
 
 def test_binary_refuses() -> None:

@@ -46,6 +46,8 @@ def read_json(path: Path, on_bad: OnBad) -> list[Raw]:
         raise DataError(
             f"{path}:{error.lineno}: not valid JSON at column {error.colno}: {error.msg}"
         ) from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: no JSON that can be read: {error}") from None
     if isinstance(content, dict):
         return read_lines(path, on_bad) if "\n" not in text.strip() else [(f"{path}: row 1", content)]
     if not isinstance(content, list):
@@ -71,6 +73,8 @@ def _line(line: bytes, where: str) -> dict[str, Any]:
         raise BadRow(where, "not UTF-8", f"not UTF-8 at byte {error.start + 1} of the line") from None
     except json.JSONDecodeError as error:
         raise BadRow(where, "broken JSON", f"not valid JSON at column {error.colno}: {error.msg}") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets as deep
+        raise BadRow(where, "broken JSON", f"no JSON that can be read: {error}") from None
     if not isinstance(row, dict):
         raise BadRow(where, "not an object", f"a row must be a JSON object, got {_kind(row)}")
     return row

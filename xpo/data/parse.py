@@ -55,7 +55,9 @@ def _list(values: Values, where: str) -> Record:
     ranks = _ranks(values, len(items))
     wins = _wins(values, len(items))
     if scores is None and ranks is None:
-        raise Malformed("missing column", "a list of responses needs a column 'scores' or 'ranks'")
+        raise Malformed(
+            "missing column", "a list of responses needs a column 'scores' or 'ranks', beside 'wins' too"
+        )
     return Record(prompt, responses, ranks=ranks, scores=scores, wins=wins, where=where)
 
 
@@ -116,9 +118,13 @@ def _nonempty(text: Text, column: str) -> Text:
 def _number(value: Any, column: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Malformed("wrong type", f"column {column!r} must be a number, got {value!r:.60}")
-    if not math.isfinite(value):
+    try:
+        number = float(value)
+    except OverflowError:
+        raise Malformed("non-finite number", f"column {column!r} is beyond 1e308: {value!r:.20}...") from None
+    if not math.isfinite(number):
         raise Malformed("non-finite number", f"column {column!r} must be finite, got {value}")
-    return float(value)
+    return number
 
 
 def _numbers(values: Values, column: str, size: int) -> tuple[float, ...] | None:

@@ -20,7 +20,7 @@ class Malformed(ValueError):
 def text_of(value: Any, column: str) -> Text:
     """A column's value as text, or as messages (a list of them, or a single one)."""
     if isinstance(value, str):
-        return value
+        return _unicode(value, column)
     turns = [value] if isinstance(value, dict) else value
     if not isinstance(turns, list | tuple):
         raise Malformed(
@@ -45,7 +45,20 @@ def _message(turn: Any, column: str) -> Message:
         raise Malformed(
             "wrong type", f"column {column!r}: a message has {', '.join(other)}, which cannot be read"
         )
-    return Message({"human": "user", "gpt": "assistant"}.get(role, role), content)
+    return Message({"human": "user", "gpt": "assistant"}.get(role, role), _unicode(content, column))
+
+
+def _unicode(text: str, column: str) -> str:
+    """JSON can spell half of a surrogate pair, which is no character and no tokenizer takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise Malformed(
+            "broken Unicode",
+            f"column {column!r} has half of a surrogate pair, {text[error.start]!r}, at character "
+            f"{error.start + 1}: no text; write the whole character or take it out",
+        ) from None
+    return text
 
 
 def blank(text: Text) -> bool:

@@ -35,10 +35,15 @@ class Binary:
             if undecided:
                 counts.note("response neither good nor bad", undecided)
             if undecided == len(verdict):
-                counts.drop("no response good or bad")
+                counts.drop(f"no response good or bad (all at {self._cut})")
             else:
                 examples.append(_example(record, verdict))
         return examples
+
+    @property
+    def _cut(self) -> str:
+        """Where a record is cut, for a user; a response alone is always at its own mean."""
+        return "their mean; set feedback.threshold" if self.threshold is None else "feedback.threshold"
 
     def _verdict(self, record: Record) -> list[int]:
         """+1 good, -1 bad, 0 neither, for each response."""
