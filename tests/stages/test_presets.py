@@ -51,6 +51,14 @@ def test_two_steps(preset, mode, tmp_path, shared_cache):
         assert (tmp_path / name).is_file(), name
 
 
+def test_the_card_of_a_run_says_every_setting(tmp_path, shared_cache):
+    execute(build(compose_config([*two_steps("dpo"), f"cache={shared_cache}", "reward.beta=0.25"])), tmp_path)
+    card = (tmp_path / "model" / "README.md").read_text()
+    for row in ("| reward.beta | 0.25 |", "| sft.lr | 0.003 |", "| trainer.deterministic | true |"):
+        assert row in card
+    assert "| reward.name" not in card and "| hp." not in card
+
+
 def test_an_exported_model_is_the_next_runs_start(tmp_path, shared_cache):
     config = compose_config([*two_steps("dpo"), f"cache={shared_cache}"])
     first = execute(build(config), tmp_path / "first")

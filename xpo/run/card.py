@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xpo.run.manifest import versions
+from xpo.written import written
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -121,4 +122,4 @@ def _shown(name: str) -> str:
 
 
 def _cell(value: Any) -> str:
-    return str(value).replace("|", "\\|").replace("\n", " ")
+    return written(value).replace("|", "\\|").replace("\n", " ")

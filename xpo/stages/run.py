@@ -33,6 +33,9 @@ from xpo.stages.setting import Setting
 from xpo.stages.sft import run_sft, wanted
 from xpo.stages.source import Policy, Rows, Source
 
+PRESET_KEYS = ("algo", "survey", "hp")
+"""Root keys that say where a composition comes from, not what it is."""
+
 
 def run(composition: Composition, out: Path, argv: list[str], begin: float) -> dict[str, float]:
     """Data, model, sft, align, export; returns the final metrics."""
@@ -138,16 +141,17 @@ def _export(setting: Setting, policy: Policy, arrow: OffPolicy, metrics: Mapping
         axes=axes(c),
         dataset=str(c.config["data"].get("path") or c.option("data")),
         base_model=c.config["model"].get("path"),
-        settings={
-            key: value
-            for key, value in c.config.items()
-            if key not in AXES and key not in ("algo", "survey", "hp")
-        },
+        settings={key: _settings(key, value) for key, value in c.config.items() if key not in PRESET_KEYS},
         metrics=metrics,
         adapter=c.adapter.adapts and not c.adapter.merge,
     )
     generation = support_settings(support, policy.tokenizer.eos_token_id) if support is not None else {}
     export_model(c.adapter.export(policy.model), policy.tokenizer, setting.out / "model", card, generation)
+
+
+def _settings(key: str, value: Any) -> Any:
+    """A group's settings; the name of an axis's option stands in the card's table of axes."""
+    return {k: v for k, v in value.items() if k != "name"} if key in AXES else value
 
 
 def _finish(
