@@ -38,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _caught(claims, found)
     if options.steps is not None:
         return 0
-    if not options.names and not options.seeds_only:
-        _write(found, time.monotonic() - begin)
+    if not options.names:
+        _write(found, time.monotonic() - begin, plan)
     return 0 if all(line.holds for line in found) else 1
 
 
@@ -77,10 +77,11 @@ def _caught(claims: Sequence[Claim], found: Sequence[Line]) -> int:
     return 1 if missed else 0
 
 
-def _write(found: Sequence[Line], seconds: float) -> None:
+def _write(found: Sequence[Line], seconds: float, plan: Plan) -> None:
+    elsewhere = "and seed 0 in two other worlds" if plan.worlds else "no other world (`--seeds-only`)"
     text = (
         f"Measured at commit {_commit()} in {seconds / 60:.0f} minutes: seeds 0, 1, 2 of the default world\n"
-        "(mean ± half of its 95 % interval), and seed 0 in two other worlds. A claim holds if it does in\n"
+        f"(mean ± half of its 95 % interval), {elsewhere}. A claim holds if it does in\n"
         "every run. A row's command is `python -m xpo data=gold` with its overrides, `seed=` and\n"
         f"`data.seed=` (the world).\n\n{markdown(found)}\n"
     )
