@@ -76,6 +76,14 @@ def test_a_module_that_is_not_there_is_an_error():
         Lora(target_modules=("q_porj",)).apply(small(), seed=0)
 
 
+@pytest.mark.parametrize(("model_type", "has"), [("llama", "q_proj"), ("gpt2", "c_attn")])
+def test_one_wrong_name_among_right_ones_is_an_error(model_type, has):
+    with pytest.raises(UserError, match=f"no module foo; it has .*{has}.*all-linear alone"):
+        Lora(target_modules=(has, "foo")).apply(small(model_type), seed=0)
+    with pytest.raises(UserError, match="no module all-linear"):
+        Lora(target_modules=(has, "all-linear")).apply(small(model_type), seed=0)
+
+
 @pytest.mark.parametrize("values", [{"r": 0}, {"alpha": 0.0}, {"dropout": 1.0}, {"target_modules": ()}])
 def test_ranges_are_checked(values):
     with pytest.raises(ValueError, match=next(iter(values))):

@@ -73,6 +73,8 @@ def edit(path: Path, **changes) -> None:
 def test_what_is_wrong_is_said(folder, tmp_path):
     with pytest.raises(UserError, match="there is no such folder, and it is no hub name"):
         HuggingFace(str(tmp_path / "nowhere" / "else")).load(seed=0)
+    with pytest.raises(UserError, match="model.path is empty"):
+        HuggingFace("").load(seed=0)
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(UserError, match="has no config.json"):
@@ -95,6 +97,38 @@ def test_a_folder_without_weights_is_refused(folder):
     (folder / "model.safetensors").unlink()
     with pytest.raises(UserError, match="no causal language model could be loaded"):
         HuggingFace(str(folder)).load(seed=0)
+
+
+def resaved(folder, change):
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    change(weights, next(name for name in sorted(weights) if "layers.0" in name or "h.0" in name))
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def test_weights_that_are_cut_short_are_refused(folder):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(UserError, match="its weights cannot be read"):
+        HuggingFace(str(folder)).load(seed=0)
+
+
+def test_a_missing_weight_is_not_made_up(folder):
+    resaved(folder, lambda weights, name: weights.pop(name))
+    with pytest.raises(UserError, match=r"not those of its config.json: \S*0\S* is missing$"):
+        HuggingFace(str(folder)).load(seed=0)
+
+
+def test_a_weight_of_another_shape_is_not_made_up(folder):
+    resaved(folder, lambda weights, name: weights.update({name: torch.zeros(3)}))
+    with pytest.raises(UserError, match=r"has shape \(3,\), not \("):
+        HuggingFace(str(folder)).load(seed=0)
+
+
+def test_a_revision_of_a_local_folder_is_refused(folder):
+    with pytest.raises(UserError, match="leave model.revision=main away"):
+        HuggingFace(str(folder), revision="main").load(seed=0)
 
 
 def test_a_pad_that_is_eos_becomes_another_token(folder):

@@ -45,6 +45,7 @@ class Lora:
         from peft import LoraConfig, TaskType, get_peft_model
 
         targets = list(self.target_modules)
+        self._check_targets(model)
         init: Any = True if self.init == "default" else self.init
         config = LoraConfig(
             r=self.r,
@@ -63,6 +64,26 @@ class Lora:
                 return get_peft_model(model, config)
             except ValueError as error:
                 raise UserError(f"adapter.target_modules={targets}: {error}") from error
+
+    def _check_targets(self, model: Any) -> None:
+        """Every name must be a module's: peft is content if one of them is."""
+        if self.target_modules == ("all-linear",):
+            return
+        names = [name for name, _ in model.named_modules()]
+        lost = [
+            target
+            for target in self.target_modules
+            if not any(name == target or name.endswith(f".{target}") for name in names)
+        ]
+        if lost:
+            from transformers.pytorch_utils import Conv1D
+
+            kinds = (torch.nn.Linear, Conv1D)
+            linear = {n.rsplit(".", 1)[-1] for n, part in model.named_modules() if isinstance(part, kinds)}
+            raise UserError(
+                f"adapter.target_modules={list(self.target_modules)}: the model has no module "
+                f"{', '.join(lost)}; it has {', '.join(sorted(linear))}, or all-linear alone for every one"
+            )
 
     def export(self, model: Any) -> Any:
         """What is saved. Merging leaves the trained model as it is: the merged one is a copy."""

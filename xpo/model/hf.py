@@ -46,6 +46,11 @@ class HuggingFace:
 def load_pretrained(option: HuggingFace, key: str) -> Loaded:
     """What the option names; ``key`` is the config key that messages blame."""
     source, where = find(option.path, key), f"{key}={option.path}"
+    if option.revision is not None and Path(source).is_dir():
+        raise UserError(
+            f"{where} is a local folder, which has no revisions; leave "
+            f"{key.replace('path', 'revision')}={option.revision} away"
+        )
     access = {"revision": option.revision or "main", "trust_remote_code": option.trust_remote_code}
     tokenizer = load_tokenizer(source, key, **access)
     model = _load_model(option, source, where, access)
@@ -56,23 +61,52 @@ def load_pretrained(option: HuggingFace, key: str) -> Loaded:
 
 
 def _load_model(option: HuggingFace, source: str, where: str, access: dict[str, Any]) -> Any:
+    from pickle import UnpicklingError
+
+    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForCausalLM
 
     dtype = option.dtype if option.dtype == "auto" else getattr(torch, option.dtype)
     try:
         config = AutoConfig.from_pretrained(source, **access)
         silence_config(config)
-        model = AutoModelForCausalLM.from_pretrained(
-            source, config=config, dtype=dtype, attn_implementation=option.attention, **access
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            source,
+            config=config,
+            dtype=dtype,
+            attn_implementation=option.attention,
+            ignore_mismatched_sizes=True,  # told below, by name
+            output_loading_info=True,
+            **access,
         )
     except (OSError, ValueError, ImportError) as error:
         raise UserError(f"{where}: no causal language model could be loaded: {_first_line(error)}") from error
+    except (SafetensorError, UnpicklingError, RuntimeError, EOFError) as error:
+        raise UserError(
+            f"{where}: its weights cannot be read ({_first_line(error)}); fetch them again"
+        ) from error
+    model, found = loaded
+    _whole(found, where)
     silence(model)
     return model.eval()
 
 
+def _whole(found: dict[str, Any], where: str) -> None:
+    """transformers fills a weight that is missing or of another shape with random numbers: refused here."""
+    odd = [(name, "is missing") for name in found["missing_keys"]]
+    odd += [
+        (name, f"has shape {tuple(there)}, not {tuple(due)}") for name, there, due in found["mismatched_keys"]
+    ]
+    if odd:
+        name, what = min(odd)
+        more = f" (and {len(odd) - 1} more)" if len(odd) > 1 else ""
+        raise UserError(f"{where}: its weights are not those of its config.json: {name} {what}{more}")
+
+
 def find(path: str, key: str) -> str:
     """A local model folder or a hub name; ``UserError`` if it is neither."""
+    if not path:
+        raise UserError(f"{key} is empty: give a local folder, or owner/name on the hub")
     folder = Path(path).expanduser()
     if folder.is_file():
         raise UserError(f"{key}={path} is a file; give the folder of config.json and the weights")
@@ -97,7 +131,8 @@ def load_tokenizer(path: str, key: str, **options: Any) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
     except (OSError, ValueError) as error:
-        raise UserError(f"{key}={path}: no tokenizer could be loaded: {_first_line(error)}") from error
+        here = "" if folder.is_dir() else f"there is no folder {path}, and of the hub's model of that name "
+        raise UserError(f"{key}={path}: {here}no tokenizer could be loaded: {_first_line(error)}") from error
     require_special(tokenizer, f"{key}={path}")
     return tokenizer
 
