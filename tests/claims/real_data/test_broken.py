@@ -14,7 +14,7 @@ from tests.stages.tiny import WORDS
 from xpo.arrow import OffPolicy
 from xpo.claims.mutants import MUTANTS
 from xpo.claims.real_data.claim import Claim, Seed, judge
-from xpo.claims.real_data.exported import held_out_lists, rankings
+from xpo.claims.real_data.exported import gains, held_out_lists, mean_logps
 from xpo.compose import build, compose_config
 from xpo.stages.job import execute
 
@@ -87,8 +87,7 @@ def test_ranks_better(run: Any, tmp_path: Path) -> None:
     for name in ("right", "broken"):
         mine, metrics = run(name, "algo=pro", "hp.sft.merged.weight=1e-3", broken=name == "broken")
         lists = held_out_lists(mine)
-        pairs = zip(rankings(mine / "model", lists), rankings(other / "model", lists), strict=True)
-        gains = [a - b for a, b in pairs if a is not None and b is not None]
-        verdicts.append(judge(claim, [Seed(metrics, 50, gains)]))
+        values = mean_logps(mine / "model", lists), mean_logps(other / "model", lists)
+        verdicts.append(judge(claim, [Seed(metrics, 50, gains(*values, lists))]))
     assert verdicts[0].holds, verdicts[0].measured
     assert not verdicts[1].holds, verdicts[1].measured

@@ -35,6 +35,13 @@ def test_ranks_better_resamples_lists_and_averages_seeds() -> None:
     assert not judge(BETTER, [Seed({"acc": 0.5}, 4, (-0.5, 0.5, 0.5, -0.4))]).holds
 
 
+def test_close_scores_are_shown_beside_but_not_judged() -> None:
+    claim = dataclasses.replace(BETTER, tie=0.1)
+    verdict = judge(claim, [Seed({"acc": 0.6}, 2, (0.2, 0.2), (-0.1, -0.1, -0.1))])
+    assert verdict.holds
+    assert verdict.measured.endswith("compared too: gain -0.100 (95 % interval -0.100 to -0.100)")
+
+
 def test_unknown_rule() -> None:
     with pytest.raises(ValueError, match="unknown rule 'better'; there are above_chance"):
         dataclasses.replace(ABOVE, rule="better")

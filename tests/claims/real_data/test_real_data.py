@@ -11,7 +11,8 @@ import torch
 
 from xpo.claims.real_data.__main__ import main
 from xpo.claims.real_data.claim import Claim, load_claims
-from xpo.claims.real_data.exported import answer, held_out_lists, load_exported, mean_logp, rankings
+from xpo.claims.real_data.exported import answer, gains, held_out_lists, load_exported, mean_logps
+from xpo.claims.real_data.statistics import ranking_accuracy
 from xpo.compose import build, compose_config
 from xpo.stages.job import execute
 
@@ -29,36 +30,43 @@ def real() -> Path:
 
 def quick_run(claim: Claim, real: Path, out: Path) -> Path:
     files = [
-        f"data.{k}={real / claim.data}.{s}.jsonl.gz" for k, s in (("path", "train"), ("test_path", "test"))
+        f"data.path={real / claim.data}.train.jsonl.gz",
+        f"data.test_path={real / claim.data}.test.jsonl.gz",
     ]
-    execute(build(compose_config([*claim.run, *files, *QUICK, f"cache={out}-cache"])), out)
-    return out
+    other = out / "against"
+    for overrides, folder in ((claim.against, other), (claim.run, out / "run")):
+        if overrides is not None:
+            parts = [part.replace("{against}", str(other)) for part in overrides]
+            execute(build(compose_config([*parts, *files, *QUICK, f"cache={out}/cache"])), folder)
+    return out / "run"
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
 def test_runs_to_its_end_and_exports(claim: Claim, real: Path, tmp_path: Path) -> None:
-    run = quick_run(claim, real, tmp_path / "run")
+    run = quick_run(claim, real, tmp_path)
     summary = json.loads((run / "summary.json").read_text())
     assert summary["status"] == "done" and claim.metric in summary["metrics"]
     assert answer(run / "model", "Why is the sky blue?")
     assert (run / "model" / "README.md").read_text().startswith("---")
 
 
-def test_rankings_of_an_exported_model_are_those_of_the_run(real: Path, tmp_path: Path) -> None:
+def test_means_of_an_exported_model_are_those_of_the_run(real: Path, tmp_path: Path) -> None:
     """Through transformers alone, row by row: the metric of the run's packed scoring pass comes out."""
     (claim,) = (claim for claim in CLAIMS if claim.against is not None)
-    run = quick_run(claim, real, tmp_path / "run")
+    run = quick_run(claim, real, tmp_path)
     lists = held_out_lists(run)[:12]
-    found = [accuracy for accuracy in rankings(run / "model", lists) if accuracy is not None]
+    values = mean_logps(run / "model", lists)
+    found = [ranking_accuracy(v, row.scores or ()) for v, row in zip(values, lists, strict=True)]
     reported = json.loads((run / "summary.json").read_text())["metrics"][claim.metric]
-    assert sum(found) / len(found) == pytest.approx(reported, abs=0.01)
+    assert sum(a for a in found if a is not None) / 12 == pytest.approx(reported, abs=0.01)
+    assert gains(values, values, lists) == [0.0] * 12
     model, _ = load_exported(run / "model")
     row = lists[0]
     one = torch.tensor([[*row.prompt, *row.responses[0]]])
     with torch.no_grad():
         logits_TV = model(one).logits[0, len(row.prompt) - 1 : -1]
     picked = torch.distributions.Categorical(logits=logits_TV).log_prob(one[0, len(row.prompt) :])
-    assert mean_logp(model, row)[0] == pytest.approx(picked.mean().item(), abs=1e-5)
+    assert values[0][0] == pytest.approx(picked.mean().item(), abs=1e-5)
 
 
 def test_the_command_prints_a_table(real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,6 +53,15 @@ def test_ranking_by_hand() -> None:
     assert ranking_accuracy([1.0, 2.0], [0.5, 0.5]) is None
 
 
+def test_scores_closer_than_the_tie_are_not_compared() -> None:
+    # (0, 1) is 0.25 apart and ordered wrongly, (0, 2) and (1, 2) are 0.75 and 0.5 apart and ordered rightly
+    values, scores = [2.0, 3.0, 1.0], [1.0, 0.75, 0.25]
+    assert ranking_accuracy(values, scores) == pytest.approx(2 / 3)
+    assert ranking_accuracy(values, scores, tie=0.25) == pytest.approx(2 / 3)
+    assert ranking_accuracy(values, scores, tie=0.3) == 1.0
+    assert ranking_accuracy(values, scores, tie=0.8) is None
+
+
 def test_the_bootstrap_of_equal_gains_is_a_point() -> None:
     found = paired_bootstrap([0.25] * 7)
     assert (found.mean, found.low, found.high) == (0.25, 0.25, 0.25)

@@ -9,14 +9,15 @@ from typing import Any
 
 import yaml
 
-from xpo.claims.real_data.statistics import accuracy_of_seeds, paired_bootstrap
+from xpo.claims.real_data.statistics import Interval, accuracy_of_seeds, paired_bootstrap
 
 
 @dataclass(frozen=True)
 class Claim:
     """Overrides of ``python -m xpo``, the files that they are run on, and what must hold for ``metric``.
 
-    ``against`` are the overrides of the run that ``ranks_better`` compares with.
+    ``against`` are the overrides of the run that ``ranks_better`` compares with; ``{against}`` in ``run`` is
+    its folder. ``tie``: responses whose scores differ by less are not compared.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Claim:
     rule: str
     metric: str
     against: tuple[str, ...] | None = None
+    tie: float = 0.0
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:
@@ -36,12 +38,14 @@ class Claim:
 class Seed:
     """What one seed's run left: its final metrics, and how many held-out rows they are means over.
 
-    ``gains``: for each held-out list the accuracy of its ranking minus that of the other run's.
+    ``gains``: for each held-out list the accuracy of its ranking minus that of the other run's;
+    ``all_gains``: the same with the claim's ties compared too.
     """
 
     metrics: Mapping[str, float]
     rows: int
     gains: Sequence[float] = ()
+    all_gains: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -78,11 +82,20 @@ def _above_chance(claim: Claim, seeds: Sequence[Seed]) -> Verdict:
 
 
 def _ranks_better(claim: Claim, seeds: Sequence[Seed]) -> Verdict:
-    """The gain of each list is averaged over the seeds first: the lists are what is resampled."""
-    gains = [sum(values) / len(seeds) for values in zip(*(seed.gains for seed in seeds), strict=True)]
-    found = paired_bootstrap(gains)
-    text = f"gain {found.mean:.3f} (95 % interval {found.low:.3f} to {found.high:.3f})"
+    found = _gain([seed.gains for seed in seeds])
+    text = _gain_text(found)
+    if claim.tie:
+        text += f"; close scores compared too: {_gain_text(_gain([seed.all_gains for seed in seeds]))}"
     return Verdict(text, "interval above 0", found.low > 0)
+
+
+def _gain(gains: Sequence[Sequence[float]]) -> Interval:
+    """The gain of each list is averaged over the seeds first: the lists are what is resampled."""
+    return paired_bootstrap([sum(values) / len(gains) for values in zip(*gains, strict=True)])
+
+
+def _gain_text(found: Interval) -> str:
+    return f"gain {found.mean:.3f} (95 % interval {found.low:.3f} to {found.high:.3f})"
 
 
 def _runs(claim: Claim, seeds: Sequence[Seed]) -> Verdict:

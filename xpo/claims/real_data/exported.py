@@ -45,14 +45,26 @@ def held_out_lists(run: Path) -> list[Row]:
     return list(source.rows(None, composition.objective.needs).test)
 
 
-def rankings(folder: Path, rows: Sequence[Row]) -> list[float | None]:
-    """For each list, how well the mean log-probability per token orders its responses by their scores."""
+def mean_logps(folder: Path, rows: Sequence[Row]) -> list[list[float]]:
+    """``mean_logp`` of every list under an exported model."""
     model, _ = load_exported(folder)
+    return [mean_logp(model, row) for row in rows]
+
+
+def gains(
+    mine: Sequence[Sequence[float]], other: Sequence[Sequence[float]], rows: Sequence[Row], tie: float = 0.0
+) -> list[float]:
+    """By list, how much better ``mine`` orders the responses by their scores than ``other`` does.
+
+    Lists without two different scores are left out; ``ValueError`` for rows without scores.
+    """
     found = []
-    for row in rows:
+    for a, b, row in zip(mine, other, rows, strict=True):
         if row.scores is None:
             raise ValueError(f"{row.source}: a ranking is judged by scores, and this row has none")
-        found.append(ranking_accuracy(mean_logp(model, row), row.scores))
+        pair = ranking_accuracy(a, row.scores, tie), ranking_accuracy(b, row.scores, tie)
+        if pair[0] is not None and pair[1] is not None:
+            found.append(pair[0] - pair[1])
     return found
 
 

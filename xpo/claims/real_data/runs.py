@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xpo.claims.real_data.claim import Claim, Seed
-from xpo.claims.real_data.exported import answer, held_out_lists, rankings
+from xpo.claims.real_data.exported import answer, gains, held_out_lists, mean_logps
 
 QUESTION = "\n\nHuman: What should I read?\n\nAssistant:"
 
@@ -37,18 +37,18 @@ def measure(claim: Claim, plan: Plan, report: Callable[[str], None] = print) -> 
 
 def _seed(claim: Claim, plan: Plan, seed: int, report: Callable[[str], None]) -> Seed:
     folder = plan.out / claim.name / f"seed_{seed}"
-    metrics = _run(claim, claim.run, plan, seed, folder)
-    answer(folder / "model", QUESTION)
-    rows = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["sizes"]["test_rows"]
-    gains: list[float] = []
+    other = folder.with_name(f"{folder.name}_against")
     if claim.against is not None:
-        other = folder.with_name(f"{folder.name}_against")
         _run(claim, claim.against, plan, seed, other)
-        lists = held_out_lists(folder)
-        pairs = zip(rankings(folder / "model", lists), rankings(other / "model", lists), strict=True)
-        gains = [mine - theirs for mine, theirs in pairs if mine is not None and theirs is not None]
+    metrics = _run(claim, [part.replace("{against}", str(other)) for part in claim.run], plan, seed, folder)
+    answer(folder / "model", QUESTION)
     report(f"{claim.name}: seed {seed}, {claim.metric} {metrics[claim.metric]:.4f}")
-    return Seed(metrics, rows, gains)
+    rows = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["sizes"]["test_rows"]
+    if claim.against is None:
+        return Seed(metrics, rows)
+    lists = held_out_lists(folder)
+    values = mean_logps(folder / "model", lists), mean_logps(other / "model", lists)
+    return Seed(metrics, rows, gains(*values, lists, claim.tie), gains(*values, lists))
 
 
 def _run(claim: Claim, overrides: Sequence[str], plan: Plan, seed: int, folder: Path) -> dict[str, float]:

@@ -42,12 +42,13 @@ def _error_of_mean(values: Sequence[float]) -> float:
     return math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1) / n)
 
 
-def ranking_accuracy(values: Sequence[float], scores: Sequence[float]) -> float | None:
+def ranking_accuracy(values: Sequence[float], scores: Sequence[float], tie: float = 0.0) -> float | None:
     """The share of pairs with different scores that ``values`` order alike; equal values count half.
 
-    None where all scores are equal.
+    Scores that differ by less than ``tie`` are not different. None where no two are.
     """
-    pairs = [(i, j) for i, a in enumerate(scores) for j, b in enumerate(scores) if a > b]
+    better = [(i, j) for i, a in enumerate(scores) for j, b in enumerate(scores) if a > b]
+    pairs = [(i, j) for i, j in better if scores[i] - scores[j] >= tie]
     if not pairs:
         return None
     right = sum((values[i] > values[j]) + 0.5 * (values[i] == values[j]) for i, j in pairs)
