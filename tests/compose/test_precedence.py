@@ -69,3 +69,11 @@ def test_one_of_two_exclusive_keys_replaces_the_presets_other():
 def test_a_preset_value_that_belongs_to_no_option_is_an_error(override, said):
     with pytest.raises(ConfigError, match=said):
         compose_config([override])
+
+
+def test_a_model_from_scratch_and_an_adapter_bring_their_own_rates():
+    own = ["data=jsonl", "data.path=x"]
+    whole = [*own, "model=hf", "model.path=y"]
+    assert compose_config(own)["optimizer"]["lr"] == 3e-4
+    assert compose_config([*whole, "adapter=lora"])["optimizer"]["lr"] == 1e-4
+    assert compose_config([*whole, "adapter=lora", "optimizer=adamw"])["optimizer"]["lr"] == 5e-7

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from xpo.contracts import Batch, Row
 from xpo.data.counts import Counts
+from xpo.data.errors import DataError
 from xpo.data.tokenize import tokenize
 from xpo.data.truncate import Limits
 from xpo.gold import rows as build
@@ -33,10 +34,10 @@ def draws_lists(parts: Any) -> bool:
 class GoldSource:
     """Rows of one run; ``parts`` is its composition. Implements ``xpo.stages.source.Source``."""
 
-    demonstrations_given = True
-
     def __init__(self, option: Gold, parts: Any) -> None:
         self._option, self._parts = option, parts
+        # the base policy is there for a policy with random weights; a trained one asks for it by a number
+        self.demonstrations_given = option.demonstrations is not None
         self.world: World = option.world()
         self.tokenizer = self.world.tokenizer()
         self.support = self.world.support()
@@ -50,8 +51,9 @@ class GoldSource:
         """Nothing to do but to check the window: rows are made of the world's own tokens."""
         longest = max(map(len, self.world.prompt_ids)) + int(self.world.length_N.max())
         if window < longest:
-            raise ValueError(
-                f"the gold world's rows are {longest} tokens long, the model's window is {window}"
+            raise DataError(
+                f"the gold world's rows are {longest} tokens long, the model's window is {window}; set "
+                f"model.max_length={longest} or more, or a lower data.max_symbols"
             )
 
     def demonstrations(self) -> Rows:
