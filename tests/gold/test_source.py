@@ -148,7 +148,9 @@ def test_sizes_that_nothing_would_read_are_refused() -> None:
 
 
 def test_a_window_that_is_too_short_is_refused() -> None:
-    with pytest.raises(ValueError, match="rows are 6 tokens long, the model's window is 5"):
+    with pytest.raises(
+        ValueError, match="rows are 6 tokens long, the model's window is 5; set model.max_length=6"
+    ):
         opened().tokenize(None, 5)
 
 

@@ -22,6 +22,11 @@ def test_the_seed_decides_the_weights_and_leaves_the_global_state_alone():
     assert torch.equal(state, torch.get_rng_state())
 
 
+def test_a_tokenizer_that_nobody_would_read_is_refused():
+    with pytest.raises(UserError, match="model.tokenizer=foo is not read"):
+        Scratch(hidden=16, heads=2, layers=1, tokenizer="foo").load(seed=0, tokenizer=train_bpe(TEXTS, 280))
+
+
 def test_a_given_tokenizer_sets_the_vocabulary():
     tokenizer = train_bpe(TEXTS, 280)
     loaded = Scratch(hidden=16, heads=2, layers=1, vocab_size=4000).load(seed=0, tokenizer=tokenizer)

@@ -8,6 +8,8 @@ import torch
 
 from xpo.compose import Refused, build, compose_config, presets
 from xpo.compose.groups import AXES
+from xpo.errors import UserError
+from xpo.stages.belongs import check_same_run
 from xpo.stages.job import execute
 
 
@@ -79,6 +81,32 @@ def test_a_finished_run_is_not_run_again(tmp_path, shared_cache, capsys):
     assert execute(build(config), tmp_path) == pytest.approx(first)
     assert (tmp_path / "metrics.jsonl").read_text() == stamp
     assert "finished already" in capsys.readouterr().out
+
+
+def test_a_folder_of_another_config_is_not_taken_up(tmp_path, shared_cache):
+    cache = f"cache={shared_cache}"
+    first = compose_config([*two_steps("dpo"), cache])
+    execute(build(first), tmp_path)
+    execute(build(compose_config([*two_steps("dpo"), cache, "trainer.log_every=7"])), tmp_path)
+    with pytest.raises(UserError, match="seed was 0, is 5; divergence was reverse_kl, is js.*resume=never"):
+        execute(build(compose_config([*two_steps("dpo"), cache, "seed=5", "divergence=js"])), tmp_path)
+    half = tmp_path / "half"
+    (half / "checkpoints" / "sft").mkdir(parents=True)
+    (half / "config.yaml").write_text((tmp_path / "config.yaml").read_text())
+    longer = compose_config([*two_steps("dpo"), cache, "trainer.steps=3"])
+    check_same_run(longer, half)  # nothing was trained there yet
+    (half / "checkpoints" / "sft" / "step-00000001.ckpt").touch()
+    check_same_run(first, half)
+    with pytest.raises(UserError, match="trainer.steps was 2, is 3"):
+        check_same_run(longer, half)
+
+
+def test_the_cache_must_be_a_folder_before_anything_is_trained(tmp_path):
+    (tmp_path / "file").touch()
+    config = compose_config([*two_steps("dpo"), f"cache={tmp_path / 'file'}"])
+    with pytest.raises(UserError, match="cannot write .* with cache=<folder>"):
+        execute(build(config), tmp_path / "out")
+    assert not (tmp_path / "out" / "metrics.jsonl").exists()
 
 
 def test_the_seed_decides_everything(tmp_path):

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from xpo.errors import UserError
 from xpo.eval.default import Default as Eval
-from xpo.trainer.default import Default
+from xpo.trainer.default import _CLUSTER, Default
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,23 @@ def test_the_trainer_is_what_the_settings_say(tmp_path: Path) -> None:
     assert (trainer.max_steps, trainer.accumulate_grad_batches) == (7, 3)
     assert (trainer.precision, trainer.gradient_clip_val) == ("bf16-mixed", 0.5)
     assert trainer.loggers == []
+
+
+def test_what_the_machine_lacks_is_said_before_anything_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    for name in _CLUSTER:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    Default(devices=2).check_machine()  # two processes on the CPU
+    with pytest.raises(UserError, match="trainer.accelerator=gpu: torch sees no GPU"):
+        Default(accelerator="gpu").check_machine()
+    with pytest.raises(UserError, match="trainer.nodes=2.*torchrun"):
+        Default(nodes=2).check_machine()
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    Default(accelerator="gpu").check_machine()
+    with pytest.raises(UserError, match="trainer.devices=2: torch sees 1 GPUs"):
+        Default(devices=2).check_machine()
+    monkeypatch.setenv("MASTER_ADDR", "node-0")
+    Default(nodes=2).check_machine()

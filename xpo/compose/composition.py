@@ -58,9 +58,10 @@ class Composition:
 def instantiate(config: dict[str, Any]) -> Composition:
     """Every group's component. ``ConfigError`` names the key at fault, what is allowed, and the nearest."""
     _check_root(config)
+    _check_cache(config.get("cache"))
     import_plugins()
     parts = {group: _component(group, config[group]) for group in GROUPS}
-    return Composition(**parts, seed=_seed(config["seed"]), config=config)
+    return Composition(**parts, seed=_seed(config.get("seed")), config=config)
 
 
 def _check_root(config: dict[str, Any]) -> None:
@@ -71,6 +72,11 @@ def _check_root(config: dict[str, Any]) -> None:
     missing = [group for group in GROUPS if group not in config]
     if missing:
         raise ConfigError(f"the config sets no {', '.join(missing)}: a preset must set every axis")
+
+
+def _check_cache(value: Any) -> None:
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigError(f"cache must be a folder, such as outputs/cache, got {value!r}")
 
 
 def _seed(value: Any) -> int:

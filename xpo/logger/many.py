@@ -21,6 +21,8 @@ class Many:
         allowed = [
             name for name in registry.names("logger") if registry.component("logger", name) is not Many
         ]
+        if not self.loggers:
+            raise ValueError(f"loggers must name at least one of {', '.join(allowed)}, got none")
         for name in self.loggers:
             if name not in allowed:
                 raise ValueError(f"loggers must name options out of {', '.join(allowed)}, got {name!r}")

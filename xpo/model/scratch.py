@@ -56,6 +56,8 @@ class Scratch:
         """Random weights around the given, trained or loaded tokenizer."""
         if tokenizer is None:
             tokenizer = self._tokenizer(texts)
+        elif self.tokenizer != "train":
+            raise UserError(f"model.tokenizer={self.tokenizer} is not read: these data bring their tokenizer")
         model = self.build(tokenizer, seed)
         return Loaded(model, tokenizer, untrained=True, fingerprint=fingerprint(model))
 

@@ -17,8 +17,11 @@ class OutputError(UserError):
     """A folder or file of the run cannot be written."""
 
 
-def output_folder(path: Path) -> Path:
-    """Make the folder and prove that files can be written in it; ``OutputError`` says why not."""
+def output_folder(path: Path, key: str = "hydra.run.dir") -> Path:
+    """Make the folder and prove that files can be written in it; ``OutputError`` says why not.
+
+    ``key``: what on the command line chooses it.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
@@ -26,7 +29,7 @@ def output_folder(path: Path) -> Path:
     except OSError as error:
         raise OutputError(
             f"cannot write to the output folder {path}: {error.strerror or error}. "
-            "Choose another one with hydra.run.dir=<folder>."
+            f"Choose another one with {key}=<folder>."
         ) from error
     return path
 

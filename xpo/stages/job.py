@@ -29,12 +29,17 @@ def execute(composition: Any, out: Path, argv: list[str] | None = None) -> dict[
     from xpo.run.files import output_folder
     from xpo.run.say import say
     from xpo.run.summary import read_summary
+    from xpo.stages.belongs import check_same_run
 
+    if composition.trainer.resume == "auto":
+        check_same_run(composition.config, out)
     done = read_summary(out)
     if done is not None and done["status"] == "done" and composition.trainer.resume == "auto":
         say(f"finished already: {out} (choose another folder with hydra.run.dir=<folder>)")
         return done["metrics"]
     output_folder(out)
+    output_folder(Path(composition.config["cache"]), "cache")
+    composition.trainer.check_machine()
     from xpo.run.quiet import quiet_libraries
 
     quiet_libraries()

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from xpo.errors import UserError
 from xpo.registry import register
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, Trainer
 
 _PRECISION: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
+MOST_THREADS = 1024  # OpenMP ends the process, without a word, where it cannot make as many
+_CLUSTER = ("MASTER_ADDR", "SLURM_JOB_ID", "LSB_JOBID", "OMPI_COMM_WORLD_SIZE")
+"""One of these is in the environment of a process that a cluster or torchrun has started."""
 
 
 @register("trainer", "default")
@@ -51,6 +56,8 @@ class Default:
             value = self.__dict__[name]
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        if self.threads is not None and self.threads > MOST_THREADS:
+            raise ValueError(f"threads must be at most {MOST_THREADS}, got {self.threads}")
         for name in ("epochs", "clip_grad_norm"):
             value = self.__dict__[name]
             if value is not None and not value > 0:
@@ -62,6 +69,21 @@ class Default:
             return self.steps
         per_epoch = -(-rows // self.batch_size)
         return max(1, round(self.epochs * per_epoch))
+
+    def check_machine(self) -> None:
+        """``UserError`` where this machine has not what is asked for, before anything is loaded."""
+        import torch
+
+        gpus = torch.cuda.device_count()
+        if self.accelerator == "gpu" and not (gpus or torch.backends.mps.is_available()):
+            raise UserError("trainer.accelerator=gpu: torch sees no GPU here; use auto or cpu")
+        if self.accelerator != "cpu" and gpus and self.devices > gpus:
+            raise UserError(f"trainer.devices={self.devices}: torch sees {gpus} GPUs here")
+        if self.nodes > 1 and not any(name in os.environ for name in _CLUSTER):
+            raise UserError(
+                f"trainer.nodes={self.nodes}: this process does not know the other nodes and would wait for "
+                "them for ever; start it on each with torchrun or a scheduler such as Slurm"
+            )
 
     def build(
         self, *, max_steps: int, micro_batches: int, directory: Path, callbacks: Sequence[Callback]
