@@ -35,11 +35,14 @@ def test_ranks_better_resamples_lists_and_averages_seeds() -> None:
     assert not judge(BETTER, [Seed({"acc": 0.5}, 4, (-0.5, 0.5, 0.5, -0.4))]).holds
 
 
-def test_close_scores_are_shown_beside_but_not_judged() -> None:
+def test_the_gain_must_show_with_and_without_close_scores() -> None:
     claim = dataclasses.replace(BETTER, tie=0.1)
-    verdict = judge(claim, [Seed({"acc": 0.6}, 2, (0.2, 0.2), (-0.1, -0.1, -0.1))])
+    verdict = judge(claim, [Seed({"acc": 0.6}, 2, (0.2, 0.2), (0.1, 0.1, 0.1))])
     assert verdict.holds
-    assert verdict.measured.endswith("compared too: gain -0.100 (95 % interval -0.100 to -0.100)")
+    ending = "closer than 0.1 compared too: gain 0.100 (95 % interval 0.100 to 0.100)"
+    assert verdict.measured.endswith(ending)
+    assert not judge(claim, [Seed({"acc": 0.6}, 2, (0.2, 0.2), (-0.1, -0.1, -0.1))]).holds
+    assert not judge(claim, [Seed({"acc": 0.6}, 2, (-0.2, -0.2), (0.1, 0.1, 0.1))]).holds
 
 
 def test_unknown_rule() -> None:
@@ -58,3 +61,12 @@ def test_the_table_has_a_line_for_each_claim_and_no_folder_of_this_machine() -> 
     rows = markdown([(ABOVE, verdict)], 3).splitlines()
     assert len(rows) == 3 and len({row.count("|") for row in rows}) == 1
     assert "data.path=DATA/pairs.train.jsonl.gz" in rows[2] and rows[2].endswith("| **no** |")
+
+
+def test_the_table_says_what_is_compared_with() -> None:
+    claim = dataclasses.replace(BETTER, run=("algo=x", "model.path={against}/model"))
+    row = markdown([(claim, judge(claim, [Seed({"acc": 0.6}, 1, (0.2,))]))], 1).splitlines()[2]
+    assert (
+        "model.path=OTHER/model data.path" in row
+        and "OTHER: `python -m xpo algo=y data.path=DATA/lists" in row
+    )

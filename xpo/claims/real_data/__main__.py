@@ -16,6 +16,7 @@ from pathlib import Path
 
 from xpo.claims.real_data.claim import Claim, Verdict, judge, load_claims
 from xpo.claims.real_data.runs import Plan, measure
+from xpo.run.quiet import quiet_libraries
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,22 +26,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     if missing := set(options.names) - {claim.name for claim in claims}:
         raise SystemExit(f"no claim is named {', '.join(sorted(missing))}; see claims.yaml")
     plan = Plan(options.data.resolve(), options.out, range(options.seeds), options.steps, options.mutant)
+    quiet_libraries()
     verdicts = [(claim, judge(claim, measure(claim, plan))) for claim in claims]
     print(markdown(verdicts, options.seeds))
     return 0 if options.steps is not None or all(verdict.holds for _, verdict in verdicts) else 1
 
 
 def markdown(verdicts: Sequence[tuple[Claim, Verdict]], seeds: int) -> str:
-    """The table; ``DATA`` stands for the folder of the files."""
+    """The table; ``DATA`` stands for the folder of the files, ``OTHER`` for that of the run compared with."""
     columns = ("claim", "command", "metric", f"measured, {seeds} seeds", "must be", "holds")
     rows = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for claim, verdict in verdicts:
-        files = f"data.path=DATA/{claim.data}.train.jsonl.gz data.test_path=DATA/{claim.data}.test.jsonl.gz"
         rows.append(
-            f"| {claim.says} | `python -m xpo {' '.join(claim.run)} {files}` | `{claim.metric}` | "
-            f"{verdict.measured} | {verdict.condition} | {'yes' if verdict.holds else '**no**'} |"
+            f"| {claim.says} | {_commands(claim)} | `{claim.metric}` | {verdict.measured} | "
+            f"{verdict.condition} | {'yes' if verdict.holds else '**no**'} |"
         )
     return "\n".join(rows)
+
+
+def _commands(claim: Claim) -> str:
+    files = f"data.path=DATA/{claim.data}.train.jsonl.gz data.test_path=DATA/{claim.data}.test.jsonl.gz"
+    text = f"`python -m xpo {' '.join(claim.run)} {files}`".replace("{against}", "OTHER")
+    if claim.against is None:
+        return text
+    return f"{text}, OTHER: `python -m xpo {' '.join(claim.against)} {files}`"
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:

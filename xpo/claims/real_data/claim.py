@@ -82,11 +82,13 @@ def _above_chance(claim: Claim, seeds: Sequence[Seed]) -> Verdict:
 
 
 def _ranks_better(claim: Claim, seeds: Sequence[Seed]) -> Verdict:
-    found = _gain([seed.gains for seed in seeds])
-    text = _gain_text(found)
+    """Must hold with close scores as ties, where the judge is sure, and with every difference compared."""
+    found = [_gain([seed.gains for seed in seeds])]
+    text = _gain_text(found[0])
     if claim.tie:
-        text += f"; close scores compared too: {_gain_text(_gain([seed.all_gains for seed in seeds]))}"
-    return Verdict(text, "interval above 0", found.low > 0)
+        found.append(_gain([seed.all_gains for seed in seeds]))
+        text += f"; with scores closer than {claim.tie:g} compared too: {_gain_text(found[1])}"
+    return Verdict(text, "interval above 0", all(gain.low > 0 for gain in found))
 
 
 def _gain(gains: Sequence[Sequence[float]]) -> Interval:
