@@ -13,6 +13,8 @@ import pkgutil
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from xpo.errors import UserError
+
 Component = TypeVar("Component", bound=type)
 
 _REGISTRY: dict[tuple[str, str], type] = {}
@@ -22,7 +24,7 @@ _LOADED: set[str] = set()
 def register(group: str, name: str) -> Callable[[Component], Component]:
     """Class decorator: make a frozen dataclass selectable as ``<group>=<name>``.
 
-    Raises ``TypeError`` if the class is no frozen dataclass, ``ValueError`` if the name is taken or
+    Raises ``TypeError`` if the class is no frozen dataclass, ``UserError`` if the name is taken or
     the class is registered already (the message names both sides).
     """
 
@@ -35,10 +37,10 @@ def register(group: str, name: str) -> Callable[[Component], Component]:
             )
         taken = _REGISTRY.get((group, name))
         if taken is not None and _origin(taken) != _origin(cls):
-            raise ValueError(f"{group}={name} is taken: {_origin(taken)} and {_origin(cls)} both register it")
+            raise UserError(f"{group}={name} is taken: {_origin(taken)} and {_origin(cls)} both register it")
         for (other_group, other_name), other in _REGISTRY.items():
             if other is cls:
-                raise ValueError(f"{_origin(cls)} is registered already, as {other_group}={other_name}")
+                raise UserError(f"{_origin(cls)} is registered already, as {other_group}={other_name}")
         _REGISTRY[group, name] = cls
         return cls
 

@@ -6,10 +6,12 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from xpo.compose.errors import ConfigError, did_you_mean
 from xpo.compose.hydra_glue import prepare_hydra
 from xpo.compose.paths import core_conf, plugins
+from xpo.compose.yaml_file import broken_yaml, load_yaml
 
 
 def compose_config(overrides: list[str]) -> dict[str, Any]:
@@ -32,6 +34,8 @@ def compose_config(overrides: list[str]) -> dict[str, Any]:
         check_choices(overrides)
         with initialize_config_dir(str(core_conf()), version_base="1.3"):
             return resolve(compose("config", overrides))
+    except YAMLError as error:
+        raise broken_yaml(error) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain_hydra_error(error, overrides)) from error
     finally:
@@ -69,10 +73,9 @@ def options_of(group: str) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for root in (core_conf(), *(plugin.conf for plugin in plugins())):
         for path in sorted((root / group).glob("*.yaml")):
-            node = OmegaConf.load(path)
-            if isinstance(node, DictConfig):
-                node = node.get(group, node)  # a file of the global package holds its option one level down
-                found.setdefault(str(node.get("name", path.stem)), set()).update(map(str, node.keys()))
+            node = load_yaml(path)
+            node = node.get(group, node)  # a file of the global package holds its option one level down
+            found.setdefault(str(node.get("name", path.stem)), set()).update(map(str, node))
     return found
 
 

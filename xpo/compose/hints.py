@@ -6,7 +6,7 @@ import re
 
 from xpo.compose.errors import did_you_mean
 from xpo.compose.groups import GROUPS, ROOT_KEYS
-from xpo.compose.overrides import unknown_option
+from xpo.compose.overrides import listed, unknown_option
 
 
 def explain_hydra_error(error: Exception, overrides: list[str]) -> str:
@@ -16,6 +16,7 @@ def explain_hydra_error(error: Exception, overrides: list[str]) -> str:
         _unknown_option(text)
         or _unknown_key(text, overrides)
         or _missing_value(text)
+        or _missing_group(text)
         or _with_cause(text, error)
     )
 
@@ -53,18 +54,27 @@ def _missing_value(text: str) -> str | None:
     return f"{key} is not set: give {key}=<value>"
 
 
+def _missing_group(text: str) -> str | None:
+    found = re.search(r"You must specify '([\w-]+)', e\.g", text)
+    if found is None:
+        return None
+    return (
+        f"the preset sets no {found[1]}: every preset sets all 13 axes and an objective. {listed(found[1])}"
+    )
+
+
 def _keys_hint(group: str, key: str, overrides: list[str]) -> str:
     from xpo.compose.compose import options_of
 
     chosen = [o.split("=", 1)[1] for o in overrides if o.startswith(f"{group}=")]
     known = options_of(group)
     keys = sorted(known.get(chosen[-1], set()) if chosen else set().union(*known.values(), set()))
-    listed = ", ".join(k for k in keys if k != "name") or "none"
+    words = ", ".join(k for k in keys if k != "name") or "none"
     if key in keys and not chosen:
         having = ", ".join(f"{group}={option}" for option, its in sorted(known.items()) if key in its)
         return f": the option of {group} that this run composes does not have it; {having} has."
     where = f"the option {group}={chosen[-1]} has" if chosen else f"the options of {group} have"
-    return f": {where} these keys: {listed}.{did_you_mean(key, [k for k in keys if k != 'name'])}"
+    return f": {where} these keys: {words}.{did_you_mean(key, [k for k in keys if k != 'name'])}"
 
 
 def _with_cause(text: str, error: Exception) -> str:

@@ -28,7 +28,7 @@ def check_choices(overrides: list[str]) -> None:
 
 def _check_delete(group: str, line: str) -> None:
     if group != "experiment":
-        raise ConfigError(f"{line}: a run has an option of every group. {_listed(group)}")
+        raise ConfigError(f"{line}: a run has an option of every group. {listed(group)}")
 
 
 def _check_choice(group: str, value: Any, line: str) -> None:
@@ -37,10 +37,10 @@ def _check_choice(group: str, value: Any, line: str) -> None:
     if isinstance(value, list | dict):
         raise ConfigError(
             f"{line}: one option of a group at a time; a run for each of several: -m {group}=a,b. "
-            f"{_listed(group)}"
+            f"{listed(group)}"
         )
     if value is None or value == "":
-        raise ConfigError(f"{line}: an option is missing behind '='. {_listed(group)}")
+        raise ConfigError(f"{line}: an option is missing behind '='. {listed(group)}")
     if str(value) not in option_files(group):
         raise ConfigError(unknown_option(group, str(value)))
 
@@ -50,10 +50,11 @@ def unknown_option(group: str, option: str) -> str:
     from xpo.compose.compose import option_files
 
     hint = did_you_mean(option, option_files(group))
-    return f"{group}={option}: no such option. {_listed(group)}{hint}"
+    return f"{group}={option}: no such option. {listed(group)}{hint}"
 
 
-def _listed(group: str) -> str:
+def listed(group: str) -> str:
+    """``divergence has: alpha, chi2, ...``."""
     from xpo.compose.compose import option_files
 
     return f"{group} has: {', '.join(option_files(group)) or 'none'}."

@@ -58,7 +58,7 @@ def import_plugins() -> None:
             sys.path.append(parent)
         try:
             importlib.import_module(plugin.module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ConfigError(
                 f"plugin {plugin.name!r} ({plugin.package_dir}) cannot be imported: "
                 f"{type(error).__name__}: {error}. Mend it, or take it away."
@@ -77,7 +77,10 @@ def _installed() -> list[Plugin]:
 def _dropped() -> list[Plugin]:
     roots = [Path.cwd() / "plugins", core_conf().parent / "plugins"]
     if "XPO_PLUGINS" in os.environ:
-        roots.insert(0, Path(os.environ["XPO_PLUGINS"]))
+        named = Path(os.environ["XPO_PLUGINS"])
+        if not named.is_dir():
+            raise ConfigError(f"$XPO_PLUGINS names no folder: {str(named)!r}; set it to one, or unset it")
+        roots.insert(0, named)
     result = []
     for root in dict.fromkeys(path.resolve() for path in roots):
         for conf in sorted([*root.glob("*/conf"), *root.glob("*/*/conf"), *root.glob("*/src/*/conf")]):

@@ -16,6 +16,7 @@ import yaml
 from xpo.compose.errors import ConfigError, did_you_mean
 from xpo.compose.groups import AXES, GROUPS
 from xpo.compose.paths import core_conf, plugins
+from xpo.compose.yaml_file import load_yaml
 from xpo.written import written
 
 
@@ -83,8 +84,7 @@ def _optional() -> list[str]:
 
 
 def _read(group: str, path: Path) -> Option:
-    text = path.read_text(encoding="utf-8")
-    node = yaml.safe_load(text) or {}
+    node, text = load_yaml(path), path.read_text(encoding="utf-8")
     if "@package _global_" in text.partition("\n")[0]:  # sets values of other groups too
         about = (node.get("algo") or {}).get("title")
         node = node.get(group) or {}

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from xpo.compose.errors import ConfigError, did_you_mean
 from xpo.compose.groups import AXES
 from xpo.compose.paths import core_conf, plugins
+from xpo.compose.yaml_file import load_yaml
 
 _OVERRIDE = "override "
 
@@ -97,8 +96,7 @@ def _load(address: str) -> dict[str, Any]:
     for root in _roots():
         path = root / f"{address}.yaml"
         if path.is_file():
-            loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser is not in every build
-            return yaml.load(path.read_text(encoding="utf-8"), loader) or {}
+            return load_yaml(path)
     group, _, option = address.rpartition("/")
     known = sorted({path.stem for root in _roots() for path in (root / group).glob("*.yaml")})
     raise ConfigError(

@@ -1,0 +1,61 @@
+"""A broken plugin ends in one message that names it, whatever is wrong with it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.plugins.conftest import call
+
+DUPLICATE = """
+from dataclasses import dataclass
+from xpo.registry import register
+@register("divergence", "js")
+@dataclass(frozen=True)
+class Mine:
+    "Another js."
+"""
+
+
+def refused(tmp_path: Path, files: dict[str, str], *arguments: str, **environment: str) -> str:
+    for name, content in {"__init__.py": "", "conf/margin/mine.yaml": "name: mine\n", **files}.items():
+        path = tmp_path / "plugins" / "mine" / "xpo_mine" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    done = call(Path(sys.executable), tmp_path, *arguments, **environment)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.startswith("xpo: ") and "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import no_such_module", "'xpo_mine'.*No module named 'no_such_module'"),
+        ("raise SystemExit(0)", "'xpo_mine'.*cannot be imported: SystemExit"),
+        (DUPLICATE, "divergence=js is taken: xpo_mine.Mine and xpo.divergence"),
+    ],
+    ids=["import", "exit", "duplicate"],
+)
+def test_code(tmp_path: Path, code: str, said: str) -> None:
+    assert re.search(said, refused(tmp_path, {"__init__.py": code}, "explain"))
+
+
+@pytest.mark.parametrize("arguments", [["explain", "margin=mine"], ["list", "margin"]])
+def test_yaml(tmp_path: Path, arguments: list[str]) -> None:
+    said = refused(tmp_path, {"conf/margin/mine.yaml": "name: mine\ngamma: [1\n"}, *arguments)
+    assert "xpo_mine/conf/margin/mine.yaml:3: not valid YAML" in said
+
+
+def test_a_preset_without_its_axes(tmp_path: Path) -> None:
+    preset = "# @package _global_\nalgo: {name: q}\n"
+    said = refused(tmp_path, {"conf/algo/q.yaml": preset}, "explain", "algo=q")
+    assert "the preset sets no " in said and "Available options" not in said
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    said = refused(tmp_path, {}, "explain", XPO_PLUGINS=str(tmp_path / "nowhere"))
+    assert "$XPO_PLUGINS names no folder" in said
