@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from xpo import __version__
 from xpo.run.manifest import versions
 from xpo.written import written
 
@@ -48,7 +49,10 @@ def model_card(card: Card) -> str:
         "## Settings",
         _table(("key", "value"), _flat(card.settings)),
         "## Versions",
-        _table(("package", "version"), {k: v for k, v in versions().items() if v is not None}),
+        _table(
+            ("package", "version"),
+            {"xpo": __version__, **{k: v for k, v in versions().items() if v is not None}},
+        ),
         "## Citation",
         _citation(card),
     ]
