@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -119,3 +121,16 @@ def test_a_window_that_holds_nothing_is_refused(here, capsys):
 def test_a_folder_that_cannot_be_written(here, capsys):
     (here / "taken").write_text("a file")
     assert "taken" in fails(capsys, "hydra.run.dir=taken")
+
+
+def test_a_run_whose_reader_goes_away_has_failed(here):
+    rows = [json.dumps({**GOOD, "chosen": f"red {i}"}) for i in range(12)]
+    command = [sys.executable, "-m", "xpo", *SMALL, written(here, *rows), "trainer.threads=1"]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert run.stdout and run.stderr
+    run.stdout.readline()
+    run.stdout.close()
+    said = run.stderr.read()
+    run.stderr.close()
+    assert run.wait() == 1
+    assert said.splitlines()[-1].startswith("xpo: the run has stopped") and "Traceback" not in said

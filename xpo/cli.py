@@ -13,6 +13,13 @@ EXIT_FAILED = 1
 EXIT_REFUSED = 2  # bad input or a combination without meaning: nothing was run
 
 
+class Unread(Exception):
+    """A run's output goes into a pipe that somebody closed."""
+
+    def __str__(self) -> str:
+        return "the run has stopped: what it prints goes into a pipe that was closed; send it to a file"
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; exits with 0, 1 (a run failed) or 2 (bad input)."""
     from xpo.sweep.argv import sweep_argv
@@ -54,7 +61,7 @@ def _hydra(args: list[str]) -> int:
     single = not any(arg.startswith("-") for arg in args)
     if single:
         build(compose_config(args))  # a run that is refused leaves no folder behind
-    mistakes: list[UserError | OSError] = []
+    mistakes: list[UserError | OSError | Unread] = []
 
     def job(config: DictConfig) -> dict[str, object] | None:
         from xpo.stages.job import run_job
@@ -64,7 +71,9 @@ def _hydra(args: list[str]) -> int:
         except (UserError, OSError) as error:
             if not single:
                 raise
-            mistakes.append(error)  # Hydra would print the overrides first
+            mistakes.append(
+                Unread() if isinstance(error, BrokenPipeError) else error
+            )  # Hydra would print the overrides first
             return None
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach _guarded instead of being printed by Hydra
@@ -84,6 +93,10 @@ def _guarded(action: Callable[[], int | None]) -> int:
     except (UserError, HydraException) as error:
         print(f"xpo: {error}", file=sys.stderr)
         return EXIT_REFUSED
+    except Unread as error:
+        sys.stdout = None
+        print(f"xpo: {error}", file=sys.stderr)
+        return EXIT_FAILED
     except BrokenPipeError:  # the reader of our output has seen enough
         sys.stdout = None
         return 0

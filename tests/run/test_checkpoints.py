@@ -20,11 +20,13 @@ from xpo.logger.jsonl import Jsonl
 from xpo.run.checkpoints import (
     Checkpoints,
     Stopped,
+    check_whole,
     checkpoint_step,
     checkpoints,
     latest_checkpoint,
     lean_names,
 )
+from xpo.run.files import OutputError
 from xpo.run.log import MetricLog, RunInfo
 from xpo.run.quiet import quiet_libraries
 from xpo.run.random_state import RandomState, random_state, set_random_state
@@ -142,6 +144,17 @@ def test_a_signal_ends_the_step_and_the_next_run_continues(
     found = latest_checkpoint(tmp_path / "checkpoints")
     assert found is not None and found == stopped.value.path and checkpoint_step(found) == 3
     assert same(train(tmp_path, found), module)
+
+
+def test_a_checkpoint_without_its_end_is_named(whole: tuple[Toy, Path], tmp_path: Path) -> None:
+    found = latest_checkpoint(whole[1] / "checkpoints")
+    assert found is not None
+    check_whole(found)
+    for size in (0, 100, found.stat().st_size - 1):
+        cut = tmp_path / "step-00000005.ckpt"
+        cut.write_bytes(found.read_bytes()[:size])
+        with pytest.raises(OutputError, match="step-00000005.ckpt is damaged.*resume=never"):
+            check_whole(cut)
 
 
 def test_only_the_newest_are_kept(tmp_path: Path) -> None:

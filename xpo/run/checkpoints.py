@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import threading
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
-from xpo.run.files import output_folder
+from xpo.run.files import OutputError, output_folder
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _NAME = re.compile(r"step-(\d+)\.ckpt")
@@ -142,6 +143,15 @@ def latest_checkpoint(directory: Path) -> Path | None:
     """The checkpoint that a run in this folder continues from, if there is one."""
     found = checkpoints(directory)
     return found[-1] if found else None
+
+
+def check_whole(path: Path) -> None:
+    """``OutputError`` for a checkpoint that lost its end, which torch would tell as an internal error."""
+    if not zipfile.is_zipfile(path):
+        raise OutputError(
+            f"{path} is damaged: no whole checkpoint. Take it away to go on from the one before it, if "
+            "there is one, or begin anew with trainer.resume=never."
+        )
 
 
 def checkpoint_step(path: Path) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from xpo.module.policy import PolicyModule
-from xpo.run.checkpoints import Checkpoints, checkpoint_step, latest_checkpoint
+from xpo.run.checkpoints import Checkpoints, check_whole, checkpoint_step, latest_checkpoint
 from xpo.run.log import MetricLog
 from xpo.run.random_state import RandomState
 from xpo.run.say import say, shown
@@ -90,6 +90,8 @@ def fit(module: PolicyModule, loader: Any, job: Job) -> float:
 def _resumable(job: Job) -> str | None:
     """The checkpoint to go on from, if any; what earlier runs logged or saved beyond it is forgotten."""
     found = latest_checkpoint(job.checkpoints) if job.settings.resume == "auto" else None
+    if found is not None:
+        check_whole(found)
     job.log.rewind(-1 if found is None else checkpoint_step(found), job.stage)
     if found is None and rank() == 0:
         shutil.rmtree(job.checkpoints, ignore_errors=True)
