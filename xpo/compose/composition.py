@@ -12,6 +12,9 @@ from xpo.compose.groups import GROUPS, ROOT_KEYS
 from xpo.compose.paths import import_plugins
 from xpo.compose.typed import WrongType, fit
 
+ABOUT = ("name", "title", "paper")
+"""What every preset says of itself under ``algo``; a run prints it and writes it on the model's card."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Composition:
@@ -72,6 +75,12 @@ def _check_root(config: dict[str, Any]) -> None:
     missing = [group for group in GROUPS if group not in config]
     if missing:
         raise ConfigError(f"the config sets no {', '.join(missing)}: a preset must set every axis")
+    about = config.get("algo")
+    lacking = [key for key in ABOUT if not isinstance(about, dict) or not about.get(key)]
+    if lacking:
+        raise ConfigError(
+            f"algo has no {', '.join(lacking)}: a preset says {', '.join(ABOUT)} (paper: none, if there is none)"
+        )
 
 
 def _check_cache(value: Any) -> None:
