@@ -35,7 +35,7 @@ NEEDS_A_VALUE = {
         (["algo=simpo", "margin.gamma=1", "margin.gamma_beta_ratio=1"], "exactly one of gamma"),
         (["model=hf"], "model.path is not set"),
         (["reward.name=os.system"], "no component of that name"),
-        (["~algo.title"], "algo has no title: a preset says name, title, paper"),
+        (["~algo.title"], "algo has no title: presets say name, title, paper"),
         (["~seed"], "seed must be a whole number"),
         (["cache=null"], "cache must be a folder"),
         (["cache="], "cache must be a folder"),

@@ -79,7 +79,7 @@ def _check_root(config: dict[str, Any]) -> None:
     lacking = [key for key in ABOUT if not isinstance(about, dict) or not about.get(key)]
     if lacking:
         raise ConfigError(
-            f"algo has no {', '.join(lacking)}: a preset says {', '.join(ABOUT)} (paper: none, if there is none)"
+            f"algo has no {', '.join(lacking)}: presets say {', '.join(ABOUT)}"
         )
 
 
