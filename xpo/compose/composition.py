@@ -78,9 +78,7 @@ def _check_root(config: dict[str, Any]) -> None:
     about = config.get("algo")
     lacking = [key for key in ABOUT if not isinstance(about, dict) or not about.get(key)]
     if lacking:
-        raise ConfigError(
-            f"algo has no {', '.join(lacking)}: presets say {', '.join(ABOUT)}"
-        )
+        raise ConfigError(f"algo has no {', '.join(lacking)}: presets say {', '.join(ABOUT)}")
 
 
 def _check_cache(value: Any) -> None:
