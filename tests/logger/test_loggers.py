@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import time
 from pathlib import Path
 
 import pytest
@@ -63,8 +64,12 @@ def test_wandb_without_a_key_is_offline_and_saves_the_config(tmp_path: Path) -> 
     assert Wandb().resolved_mode() == "offline"
     run(Wandb(group="g", tags=("t",)), tmp_path)
     (folder,) = (tmp_path / "wandb").glob("offline-run-*")
-    stored = b"".join(path.read_bytes() for path in folder.glob("*.wandb"))
-    assert b"optimizer" in stored and b"late" in stored
+    for _ in range(100):  # a process of wandb's own writes the file, after the run has ended
+        stored = b"".join(path.read_bytes() for path in folder.glob("*.wandb"))
+        if b"optimizer" in stored and b"late" in stored:
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"config or metrics never came: {len(stored)} bytes")
 
 
 @pytest.mark.usefixtures("no_key")
