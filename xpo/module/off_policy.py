@@ -13,6 +13,7 @@ from xpo.contracts import Batch
 from xpo.module.policy import OptimizerOption, PolicyModule
 from xpo.run.metrics import Ratio
 from xpo.run.preference_metrics import preference_metrics
+from xpo.run.ranks import sum_over_ranks
 from xpo.scoring.score import Scoring
 
 Reference = Callable[[Batch], Tensor]
@@ -80,6 +81,4 @@ class OffPolicyModule(PolicyModule):
             part = self.arrow.observe(probe, logp_BKT, ref_logp_BKT)
             total = part if total is None else total + part
         assert total is not None
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.all_reduce(total)
-        return total
+        return sum_over_ranks(total)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from xpo.run.ranks import distributed, sum_over_ranks
+
 Ratio = tuple[Tensor, Tensor | float]
 """A metric before it is reduced: numerator and denominator. The metric is their quotient."""
 
@@ -49,7 +51,7 @@ class Accumulator:
             sums[0, column] = _total(numerators).cpu()
             sums[1, column] = _total(denominators).cpu()
         self._sums = {}
-        sums = _sum_over_ranks(sums)
+        sums = sum_over_ranks(sums)
         return {name: (sums[0, i] / sums[1, i]).item() for i, name in enumerate(names) if sums[1, i] != 0}
 
 
@@ -78,23 +80,10 @@ def _total(values: list[Tensor] | list[Tensor | float] | list[float]) -> Tensor:
     return torch.stack([tensor.to(wide) for tensor in tensors]).sum() + floats
 
 
-def _distributed() -> bool:
-    return torch.distributed.is_available() and torch.distributed.is_initialized()
-
-
 def _all_names(names: list[str]) -> set[str]:
     # ranks may have seen different kinds of rows, but must add up the same columns
-    if not _distributed():
+    if not distributed():
         return set(names)
     gathered: list[list[str]] = [[] for _ in range(torch.distributed.get_world_size())]
     torch.distributed.all_gather_object(gathered, names)
     return {name for part in gathered for name in part}
-
-
-def _sum_over_ranks(sums: Tensor) -> Tensor:
-    if not _distributed():
-        return sums
-    device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
-    moved = sums.to(device)
-    torch.distributed.all_reduce(moved)
-    return moved.cpu()

@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, TextIO
 
+from xpo.run.ranks import rank
+
 INTERVAL = 5.0
 """Seconds between plain lines."""
 
@@ -120,5 +122,4 @@ def _short(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def _silent() -> bool:
-    rank = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))
-    return rank != "0" or os.environ.get("XPO_PROGRESS") == "none"
+    return rank() != 0 or os.environ.get("XPO_PROGRESS") == "none"

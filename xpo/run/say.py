@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from xpo.run.ranks import rank
 from xpo.run.table import is_terminal
 from xpo.written import written
 
 
 def say(text: str) -> None:
     """Print a text, on rank 0 alone."""
-    if os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0":
+    if rank() == 0:
         print(text, flush=True)
 
 

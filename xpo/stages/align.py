@@ -17,12 +17,12 @@ from xpo.reference.cache import ReferenceCache, hash_rows, open_or_build
 from xpo.reference.prepared import Prepared
 from xpo.run.manifest import hash_text
 from xpo.run.progress import progress
+from xpo.run.ranks import rank, world_size
 from xpo.run.say import say
 from xpo.scoring.path import self_check
 from xpo.stages.fit import Job, fit
 from xpo.stages.heldout import held_out
 from xpo.stages.loaders import probe_batches, training_loader
-from xpo.stages.ranks import rank, world_size
 from xpo.stages.setting import Setting
 from xpo.stages.source import Measure, Policy, Rows
 

@@ -15,9 +15,9 @@ from xpo.module.policy import PolicyModule
 from xpo.run.checkpoints import Checkpoints, check_whole, checkpoint_step, latest_checkpoint
 from xpo.run.log import MetricLog
 from xpo.run.random_state import RandomState
+from xpo.run.ranks import rank
 from xpo.run.say import say, shown
 from xpo.run.training_log import TrainingLog
-from xpo.stages.ranks import rank
 
 Evaluate = Callable[[], Mapping[str, float]]
 

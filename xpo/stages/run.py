@@ -22,13 +22,13 @@ from xpo.run.export import export_model, support_settings
 from xpo.run.files import write_text
 from xpo.run.log import MetricLog, RunInfo, logged
 from xpo.run.manifest import Manifest, hash_template, hash_tokenizer
+from xpo.run.ranks import rank
 from xpo.run.samples import Generation, Question, write_samples
 from xpo.run.say import say, settings, shown
 from xpo.run.summary import write_summary
 from xpo.scoring.path import choose_path
 from xpo.scoring.score import Scoring
 from xpo.stages.align import Alignment, align
-from xpo.stages.ranks import rank
 from xpo.stages.setting import Setting
 from xpo.stages.sft import run_sft, wanted
 from xpo.stages.source import Policy, Rows, Source

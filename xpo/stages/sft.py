@@ -26,11 +26,11 @@ from xpo.reward.none import NoReward
 from xpo.reward_form.none import NoForm
 from xpo.reward_level.none import NoLevel
 from xpo.run.manifest import hash_text
+from xpo.run.ranks import rank, world_size
 from xpo.run.say import say, shown
 from xpo.sft.none import NoSFT
 from xpo.stages.fit import Job, fit
 from xpo.stages.loaders import training_loader
-from xpo.stages.ranks import rank, world_size
 from xpo.stages.setting import Setting
 from xpo.stages.source import Policy, Rows, Source
 
