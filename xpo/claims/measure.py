@@ -105,13 +105,18 @@ def _run(claim: Claim, overrides: Sequence[str], variant: Variant, plan: Plan, f
         () if plan.steps is None else (f"trainer.steps={plan.steps}", f"hp.sft.separate.steps={plan.steps}")
     )
     arguments = [*_program(claim, plan), *overrides, *variant.overrides(), *steps, f"hydra.run.dir={folder}"]
+    return metrics_of(claim.name, arguments, folder)
+
+
+def metrics_of(claim: str, arguments: Sequence[str], folder: Path) -> dict[str, float]:
+    """Run a command that writes into ``folder``; ``RuntimeError`` with its last words if it fails."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         arguments, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
     if done.returncode:
         tail = (done.stdout + done.stderr)[-2000:]
-        raise RuntimeError(f"claim {claim.name}: {' '.join(arguments)} exited with {done.returncode}\n{tail}")
+        raise RuntimeError(f"claim {claim}: {' '.join(arguments)} exited with {done.returncode}\n{tail}")
     return json.loads((folder / "summary.json").read_text(encoding="utf-8"))["metrics"]
 
 

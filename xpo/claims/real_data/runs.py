@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from xpo.claims.measure import metrics_of
 from xpo.claims.real_data.claim import Claim, Seed
 from xpo.claims.real_data.exported import answer, gains, held_out_lists, mean_logps
 
@@ -56,14 +55,7 @@ def _run(claim: Claim, overrides: Sequence[str], plan: Plan, seed: int, folder: 
     files = [f"data.{key}={plan.data / f'{claim.data}.{split}.jsonl.gz'}" for key, split in _FILES.items()]
     arguments = [sys.executable, "-m", *program, *overrides, *files, *_short(plan.steps)]
     arguments += [f"seed={seed}", f"cache={plan.out / 'cache'}", f"hydra.run.dir={folder}"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        arguments, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
-    )
-    if done.returncode:
-        tail = (done.stdout + done.stderr)[-2000:]
-        raise RuntimeError(f"claim {claim.name}: {' '.join(arguments)} exited with {done.returncode}\n{tail}")
-    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))["metrics"]
+    return metrics_of(claim.name, arguments, folder)
 
 
 def _short(steps: int | None) -> tuple[str, ...]:
