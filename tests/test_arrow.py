@@ -8,23 +8,22 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from tests.objective import oracles
 from xpo import registry
-from xpo.arrow import OffPolicy
-from xpo.contracts import StepTotals
+from xpo.arrow import OffPolicy, Scores, Steps
+from xpo.contracts import Step, StepTotals
 from xpo.divergence.alpha import Alpha
 from xpo.divergence.js import JensenShannon
 from xpo.divergence.none import NoDivergence
 from xpo.divergence.reverse_kl import ReverseKL
+from xpo.label_noise.smoothing import Smoothing
 from xpo.length.mean import Mean
 from xpo.length.penalty import Penalty
 from xpo.length.shared_length import SharedLength
 from xpo.margin.constant import Constant
 from xpo.objective.hinge import Hinge
 from xpo.objective.likelihood import Likelihood
-from xpo.objective.logistic import Logistic
 from xpo.objective.odds_ratio import OddsRatio
 from xpo.objective.preference_ranking import PreferenceRanking
 from xpo.objective.prospect import Prospect
@@ -47,11 +46,17 @@ DEFAULTS = {
     "reward": "implicit",
     "reward_form": "pointwise",
     "polarity": "both",
+    "label_noise": "none",
     "margin": "none",
     "objective": "logistic",
+    "weighting": "none",
     "reduce": "rows",
     "sft": "none",
+    "anchor": "none",
 }
+
+
+NOTHING_SEEN = Step(torch.zeros(1, 2).double(), torch.ones(1).double(), torch.zeros(1).long())
 
 
 def arrow(**parts: Any) -> OffPolicy:
@@ -77,16 +82,16 @@ def one_pair(tokens: tuple[int, int] = (10, 20)) -> Toy:
     return dataclasses.replace(t, logp_BKT=logp, ref_logp_BKT=ref_logp)
 
 
-def loss(parts: OffPolicy, t: Toy, free: bool = False, statistics: Tensor | None = None) -> float:
+def loss(parts: OffPolicy, t: Toy, free: bool = False, step: Step | None = None) -> float:
     ref = torch.zeros_like(t.ref_logp_BKT) if free else t.ref_logp_BKT
-    return parts(t.batch, t.logp_BKT, ref, None, statistics).share.item()
+    return parts(t.batch, Scores(t.logp_BKT, ref), Steps(step)).share.item()
 
 
 @pytest.mark.parametrize(
     ("parts", "free", "expected"),
     [
         (arrow(), False, 0.5130),
-        (arrow(objective=Logistic(0.1)), False, 0.5530),
+        (arrow(label_noise=Smoothing(0.1)), False, 0.5530),
         (arrow(objective=Squared(0.1), reward=Implicit(1.0), length=Mean()), False, 22.09),
         (arrow(objective=Squared(0.1), reward=Implicit(1.0)), False, 1.00),
         (arrow(reward=Implicit(2.0), length=Mean(), margin=Constant(gamma=0.5)), True, 0.6444),
@@ -115,7 +120,7 @@ def test_values_where_the_policy_is_the_reference(rows: int, responses: int) -> 
     assert loss(arrow(objective=Squared(0.1), reward=Implicit(1.0)), t) == pytest.approx(25.0)
     assert loss(arrow(objective=Hinge()), t) == pytest.approx(1.0)
     kto = arrow(objective=Prospect())
-    assert loss(kto, t, statistics=torch.zeros(2).double()) == pytest.approx(0.5)
+    assert loss(kto, t, step=NOTHING_SEEN) == pytest.approx(0.5)
     assert arrow().rewards(t.batch, t.logp_BKT, t.ref_logp_BKT).eq(0).all()
 
 
@@ -129,7 +134,7 @@ def test_r_dpo_discounts_longer_winners():
     for tokens in ((20, 10), (10, 20)):  # the weight of a pair: the slope of its loss in the policy's reward
         t = one_pair(tokens)
         leaf = t.logp_BKT.clone().requires_grad_()
-        arrow(length=Penalty(0.02))(t.batch, leaf, leaf.detach().clone()).share.backward()
+        arrow(length=Penalty(0.02))(t.batch, Scores(leaf, leaf.detach().clone())).share.backward()
         assert leaf.grad is not None
         weights.append(-leaf.grad[0, 0, 0].item())
     assert weights[0] < weights[1]

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from tests.test_arrow import DEFAULTS, arrow
 from xpo import registry
-from xpo.arrow import OffPolicy
+from xpo.arrow import OffPolicy, Scores, Steps
+from xpo.contracts import Step
 from xpo.divergence.js import JensenShannon
 from xpo.length.mean import Mean
 from xpo.objective.hinge import Hinge
@@ -53,8 +54,8 @@ def test_micro_batches_sum_to_the_batch(name: str) -> None:
     def share(t: Toy) -> tuple[Tensor, Tensor]:
         leaf = t.logp_BKT.clone().requires_grad_()
         ref = torch.zeros_like(t.ref_logp_BKT) if free else t.ref_logp_BKT
-        statistics = torch.tensor([0.6, 2.0], dtype=torch.float64)
-        value = parts(t.batch, leaf, ref, t.prompt_logp_BP, statistics).share
+        step = Step(torch.tensor([[0.6, 2.0]]).double(), torch.ones(1).double(), torch.zeros(1).long())
+        value = parts(t.batch, Scores(leaf, ref, t.prompt_logp_BP), Steps(step)).share
         return value.detach(), torch.autograd.grad(value, leaf)[0]
 
     value, gradient = share(t)
@@ -68,8 +69,10 @@ def test_micro_batches_sum_to_the_batch(name: str) -> None:
 
 def test_metrics_sum_over_micro_batches():
     parts, t = arrow(divergence=JensenShannon(), sft=Merged()), toy(rows=4)
-    whole = parts(t.batch, t.logp_BKT, t.ref_logp_BKT).metrics
-    found = [parts(r.batch, r.logp_BKT, r.ref_logp_BKT).metrics for r in (t.rows([0]), t.rows([1, 2, 3]))]
+    whole = parts(t.batch, Scores(t.logp_BKT, t.ref_logp_BKT)).metrics
+    found = [
+        parts(r.batch, Scores(r.logp_BKT, r.ref_logp_BKT)).metrics for r in (t.rows([0]), t.rows([1, 2, 3]))
+    ]
     assert set(whole) == {"objective", "nll_loss", "link/beyond_limit"}
     for name, (above, below) in whole.items():
         assert sum(float(part[name][0]) for part in found) == pytest.approx(float(above)), name
@@ -79,7 +82,7 @@ def test_metrics_sum_over_micro_batches():
 def test_share_beyond_the_exact_link():
     t = toy(rows=2, responses=2, ragged=False)
     far = dataclasses.replace(t, logp_BKT=t.ref_logp_BKT + torch.tensor([10.0, 1.0]).double()[:, None])
-    scored = arrow(divergence=JensenShannon())(far.batch, far.logp_BKT, far.ref_logp_BKT)
+    scored = arrow(divergence=JensenShannon())(far.batch, Scores(far.logp_BKT, far.ref_logp_BKT))
     above, below = scored.metrics["link/beyond_limit"]
     assert (float(above), float(below)) == (2.0, 4.0)  # row 0: 5 tokens of 10 nats
 
@@ -92,7 +95,7 @@ def test_gradients_stay_finite_far_from_the_reference(divergence: str) -> None:
     leaf = (t.ref_logp_BKT + sides[:, :, None]).requires_grad_()
     for objective in (Logistic(), Squared(), Hinge()):
         parts = arrow(divergence=registry.component("divergence", divergence)(), objective=objective)
-        value = parts(t.batch, leaf, t.ref_logp_BKT).share
+        value = parts(t.batch, Scores(leaf, t.ref_logp_BKT)).share
         (found,) = torch.autograd.grad(value, leaf, allow_unused=True, materialize_grads=True)
         assert torch.isfinite(value) and torch.isfinite(found).all(), objective
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from tests.objective.test_objective import ORACLES, by_loop, loss
+from tests.objective.test_objective import ORACLES, by_loop, loss, seen
 from xpo.contracts import Batch, Context, masked
 from xpo.objective.hinge import Hinge
 from xpo.objective.likelihood import Likelihood
@@ -110,10 +110,6 @@ def test_kit_catches_wrong_declarations(objective: Any) -> None:
         assert caught(mutant(objective, original, needs=needs), "objective") != [], needs
 
 
-def _no_smoothing(self: Any, reward_BK: Tensor, batch: Batch, context: Context) -> Tensor:
-    return Logistic()(reward_BK, batch, context)
-
-
 def _full_target(self: Any, reward_BK: Tensor, batch: Batch, context: Context) -> Tensor:
     return Squared(self.tau / 2)(reward_BK, batch, context)  # 1 / tau for 1 / (2 tau)
 
@@ -121,13 +117,15 @@ def _full_target(self: Any, reward_BK: Tensor, batch: Batch, context: Context) -
 def _z0_with_gradient(self: Any, reward_BK: Tensor, batch: Batch, context: Context) -> Tensor:
     present = batch.present_BK
     own = torch.stack([masked(reward_BK, present).sum(), present.sum().to(reward_BK.dtype)])
-    return original(self, reward_BK, batch, dataclasses.replace(context, statistics=own))
+    return original(self, reward_BK, batch, dataclasses.replace(context, step=seen(own)))
 
 
 def _z0_unclamped(self: Any, reward_BK: Tensor, batch: Batch, context: Context) -> Tensor:
-    assert context.statistics is not None
-    z0 = context.statistics[0] / context.statistics[1]
-    return original(self, reward_BK - z0, batch, dataclasses.replace(context, statistics=torch.zeros(2)))
+    assert context.step is not None
+    total, count = context.step.mean_F()
+    return original(
+        self, reward_BK - total / count, batch, dataclasses.replace(context, step=seen(torch.zeros(2)))
+    )
 
 
 def _log_ratio_of_p(self: Any, reward_BK: Tensor, batch: Batch, context: Context) -> Tensor:
@@ -155,7 +153,6 @@ def _per_response_mean(self: Any, reward_BK: Tensor, batch: Batch, context: Cont
 
 
 SUBTLE = [
-    (Logistic(0.2), _no_smoothing),
     (Squared(0.7), _full_target),
     (Prospect(), _z0_with_gradient),
     (OddsRatio(), _log_ratio_of_p),
@@ -174,7 +171,7 @@ def test_kit_or_oracle_catches_subtle_mistakes(objective: Any, call: Call) -> No
 
 
 def test_an_unclamped_z0_is_told_from_a_clamped_one():
-    t, negative = toy(), Context(statistics=torch.tensor([-2.0, 1.0]).double())
+    t, negative = toy(), Context(step=seen(torch.tensor([-2.0, 1.0]).double()))
     values = [
         part(t.reward_BK, t.batch, negative) for part in (Prospect(), mutant(Prospect(), _z0_unclamped))
     ]

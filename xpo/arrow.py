@@ -5,16 +5,46 @@ logp, ref_logp -> log_ratio_BKT -> pool and link -> x beta, + offset -> reward_B
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from torch import Tensor
 
-from xpo.contracts import Batch, Context, masked
+from xpo.contracts import Batch, Context, Step, masked
 from xpo.divergence.base import beyond_limit
+from xpo.scoring.token_statistics import TokenStatistic
 
 Ratio = tuple[Tensor, Tensor | float]
 """A metric before it is reduced: numerator and denominator."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What policy, reference and critic say about one micro-batch. Unread parts are empty."""
+
+    logp_BKT: Tensor
+    ref_logp_BKT: Tensor
+    prompt_logp_BP: Tensor | None = None
+    token: Mapping[str, Tensor] = field(default_factory=dict)  # statistics of distributions, each BKT
+    value: Mapping[str, Tensor] = field(default_factory=dict)  # of the critic
+
+    def detach(self) -> Scores:
+        """Without gradient."""
+        return replace(
+            self,
+            logp_BKT=self.logp_BKT.detach(),
+            token={name: value.detach() for name, value in self.token.items()},
+            value={name: value.detach() for name, value in self.value.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The whole-step statistics of the parts that take one."""
+
+    objective: Step | None = None
+    weighting: Step | None = None
 
 
 @dataclass(frozen=True)
@@ -39,10 +69,13 @@ class OffPolicy:
     reward: Any
     reward_form: Any
     polarity: Any
+    label_noise: Any
     margin: Any
     objective: Any
+    weighting: Any
     reduce: Any
     sft: Any
+    anchor: Any
     given_reference: bool = True
 
     def __post_init__(self) -> None:
@@ -69,12 +102,23 @@ class OffPolicy:
     def needs(self) -> frozenset[str]:
         """The feedback that rows must carry (of contracts.FEEDBACK)."""
         labels = frozenset({self.reward_form.reads}) if self.relabels else frozenset()
-        return self.objective.needs | self.sft.needs | labels
+        return self.objective.needs | self.sft.needs | self.margin.needs | self.anchor.needs | labels
 
     @property
     def relabels(self) -> bool:
         """Whether comparisons are replaced by a scorer's."""
         return self.reward.relabels and "comparisons" in self.objective.needs
+
+    @property
+    def statistic_rows(self) -> frozenset[str]:
+        """Which rows of a step are scored for whole-step statistics: of "step" and "mismatched"."""
+        return frozenset({self.objective.statistic_rows, self.weighting.statistic_rows}) - {"none"}
+
+    @property
+    def token_statistics(self) -> tuple[TokenStatistic, ...]:
+        """What is read of next-token distributions, each once."""
+        parts = (self.objective, self.weighting, self.anchor)
+        return tuple(dict.fromkeys(s for part in parts for s in part.token_statistics))
 
     def rewards(self, batch: Batch, logp_BKT: Tensor, ref_logp_BKT: Tensor) -> Tensor:
         """reward_BK = beta link(pooled log-ratio) + length offset; absent responses have 0."""
@@ -82,44 +126,49 @@ class OffPolicy:
         linked_BK = self.reward_level.apply(self.divergence, self.length, log_ratio_BKT, batch.mask_BKT)
         return self.reward(linked_BK) + self.length.offset(batch.mask_BKT).to(linked_BK.dtype)
 
-    def observe(self, batch: Batch, logp_BKT: Tensor, ref_logp_BKT: Tensor) -> Tensor:
-        """Sums of the objective's whole-step statistic over one batch of probe rows, to be added up."""
-        return self.objective.observe(self.rewards(batch, logp_BKT, ref_logp_BKT), batch)
-
     def losses(
-        self, batch: Batch, reward_BK: Tensor, logp_BKT: Tensor, statistics: Tensor | None = None
-    ) -> Tensor:
-        """loss_B of the objective alone, not weighted and not reduced."""
+        self, batch: Batch, reward_BK: Tensor, scores: Scores, step: Step | None = None
+    ) -> tuple[Tensor, dict[str, Ratio]]:
+        """loss_B of the objective alone, not weighted by row and not reduced, and its own metrics."""
         if self.relabels:
             batch = self.reward.relabelled(batch, self.reward_form)
         if self.objective.explicit_reward:
             batch = self.reward.scaled(batch)
-        margin = self.margin(batch, self.reward.beta)
-        context = Context(margin, logp_BKT, statistics, self.polarity.roles)
-        return self.objective(reward_BK, batch, context)
+        context = Context(
+            self.margin(batch, self.reward.beta, reward_BK),
+            scores.logp_BKT,
+            step,
+            self.polarity.roles,
+            self.reward.beta,
+            scores.token,
+            scores.value,
+        )
+        batch = self.weighting.masses(self.label_noise(batch), context)
+        return self.objective(reward_BK, batch, context), dict(
+            self.objective.metrics(reward_BK, batch, context)
+        )
 
-    def __call__(
-        self,
-        batch: Batch,
-        logp_BKT: Tensor,
-        ref_logp_BKT: Tensor,
-        prompt_logp_BP: Tensor | None = None,
-        statistics: Tensor | None = None,
-    ) -> Scored:
+    def __call__(self, batch: Batch, scores: Scores, steps: Steps = Steps()) -> Scored:  # noqa: B008 (frozen)
         """The whole arrow for one micro-batch."""
-        reward_BK = self.rewards(batch, logp_BKT, ref_logp_BKT)
-        numerator, denominator = self.reduce(self.losses(batch, reward_BK, logp_BKT, statistics), batch)
+        plain_BK = self.rewards(batch, scores.logp_BKT, scores.ref_logp_BKT)
+        reward_BK = self.weighting.rewards(plain_BK, steps.weighting, self.reward.beta)
+        loss_B, own = self.losses(batch, reward_BK, scores, steps.objective)
+        numerator, denominator = self.reduce(self.weighting.losses(loss_B, batch, steps.weighting), batch)
         objective = numerator / denominator
         share = self.sft.preference_weight * objective
         part = batch.weight_B.sum() / batch.totals.rows
-        metrics: dict[str, Ratio] = {"objective": (objective.detach(), part)}
-        term = self.sft.term(logp_BKT, prompt_logp_BP, batch)
+        metrics: dict[str, Ratio] = {"objective": (objective.detach(), part), **own}
+        term = self.sft.term(scores.logp_BKT, scores.prompt_logp_BP, batch)
         if term is not None:
             likelihood = term[0] / term[1]
             share = share + self.sft.weight * likelihood
             metrics["nll_loss"] = (likelihood.detach(), part)
+        if self.anchor.applies:
+            above, below = self.anchor(batch, scores.token)
+            share = share + self.anchor.weight * above / below
+            metrics["anchor_loss"] = ((above / below).detach(), part)
         if not self.divergence.linear:
-            metrics["link/beyond_limit"] = self._beyond(batch, logp_BKT.detach() - ref_logp_BKT)
+            metrics["link/beyond_limit"] = self._beyond(batch, scores.logp_BKT.detach() - scores.ref_logp_BKT)
         return Scored(share, reward_BK.detach(), metrics)
 
     def _beyond(self, batch: Batch, log_ratio_BKT: Tensor) -> Ratio:

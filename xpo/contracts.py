@@ -15,8 +15,8 @@ response j". A pair with the preferred response first is ``[[0, 1], [0, 0]]``, a
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -38,7 +38,10 @@ class Row:
     bad: Sequence[float] | None = None  # K
     demo: Sequence[float] | None = None  # K: what a likelihood term imitates, sums to 1
     scores: Sequence[float] | None = None  # K, higher is better
+    mass: Sequence[float] | None = None  # K: how often a scored response is drawn, sums to 1; None: equally
     wins: Sequence[Sequence[float]] | None = None  # K x K: P(i beats j), any preference
+    margins: Sequence[Sequence[float]] | None = None  # K x K: how much better i is than j, as the data say
+    skip: int = 0  # leading tokens of every response that do not train: a prefix that they share
     weight: float = 1.0
     source: str = ""  # "file:line", for messages and samples
 
@@ -91,9 +94,11 @@ class Batch:
     bad_BK: Tensor | None = None
     demo_BK: Tensor | None = None
     score_BK: Tensor | None = None
+    mass_BK: Tensor | None = None
     win_BKK: Tensor | None = None
+    margin_BKK: Tensor | None = None
     ref_logp_BKT: Tensor | None = None  # cached; None means: ask the reference
-    probes: tuple[Batch, ...] | None = None  # first micro-batch of a step: rows for whole-step statistics
+    probes: Probes | None = None  # on the first micro-batch of a step
     prompt_BP: Tensor | None = None  # left-aligned token ids, for the plain path and for samples
     prompt_mask_BP: Tensor | None = None
     response_BKT: Tensor | None = None
@@ -104,6 +109,14 @@ class Batch:
         return self.mask_BKT.any(-1)
 
     @property
+    def share_BK(self) -> Tensor:
+        """How much each response counts within its row, for losses of single scored responses; sums to 1."""
+        if self.mass_BK is not None:
+            return self.mass_BK
+        present_BK = self.present_BK.float()
+        return present_BK / present_BK.sum(1, keepdim=True).clamp(min=1)
+
+    @property
     def length_BK(self) -> Tensor:
         """Trained tokens per response, EOS included."""
         return self.mask_BKT.sum(-1)
@@ -112,9 +125,47 @@ class Batch:
         return _moved(self, *args, **kwargs)
 
 
+@dataclass(frozen=True)
+class Probes:
+    """This rank's rows for the whole-step statistics of one optimizer step, None where nobody reads them.
+
+    ``step``: the step's own micro-batches; empty if the one that carries these probes is all of it.
+    ``mismatched``: their prompts with other rows' responses.
+    """
+
+    step: tuple[Batch, ...] | None = None
+    mismatched: tuple[Batch, ...] | None = None
+
+    def to(self, *args: Any, **kwargs: Any) -> Probes:
+        return _moved(self, *args, **kwargs)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a component has observed in the N rows of one optimizer step on all ranks, without gradient.
+
+    Rows come in the order of their place in the data set, fillers left out, so that it does not depend on
+    micro-batches or ranks. ``memory`` is what the component remembers of earlier steps, this one included.
+    """
+
+    values_NF: Tensor
+    weight_N: Tensor
+    index_N: Tensor
+    memory: Tensor | None = None
+
+    def mean_F(self) -> Tensor:
+        """The weighted mean over rows."""
+        return (self.weight_N[:, None] * self.values_NF).sum(0) / self.weight_N.sum()
+
+    def place_B(self, index_B: Tensor) -> Tensor:
+        """Where the rows of a batch stand in the table; rows that are not there (fillers) at 0."""
+        found_BN = self.index_N == index_B[:, None]
+        return found_BN.int().argmax(1)
+
+
 def _moved(item: Any, *args: Any, **kwargs: Any) -> Any:
     def move(value: Any) -> Any:
-        if isinstance(value, Tensor | Packed | Batch):
+        if isinstance(value, Tensor | Packed | Batch | Probes):
             return value.to(*args, **kwargs)
         return tuple(move(v) for v in value) if isinstance(value, tuple) else value
 
@@ -171,12 +222,15 @@ class Context:
 
     margin_BKK: Tensor | float = 0.0  # from the margin group, in reward units
     logp_BKT: Tensor | None = None  # policy log-probs, for likelihood terms
-    statistics: Tensor | None = None  # the objective's ``observe``, summed over the step and all ranks
+    step: Step | None = None  # what the objective's ``observe`` gave over the whole optimizer step
     roles: Callable[[Tensor], tuple[Tensor, Tensor]] = both_roles  # from the polarity group
+    beta: float = 1.0  # of the reward group, for losses that undo it
+    token: Mapping[str, Tensor] = field(default_factory=dict)  # token statistics by name, each BKT
+    value: Mapping[str, Tensor] = field(default_factory=dict)  # what the critic says, by name
 
 
-FEEDBACK = frozenset({"comparisons", "labels", "scores", "wins", "demonstrations"})
-"""What rows can carry: prefer, good and bad, scores, wins, demo."""
+FEEDBACK = frozenset({"comparisons", "labels", "scores", "wins", "demonstrations", "margins"})
+"""What rows can carry: prefer, good and bad, scores, wins, demo, margins."""
 
 
 def no_gradient(tensor: Tensor) -> Tensor:

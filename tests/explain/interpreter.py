@@ -34,6 +34,8 @@ def vocabulary(row):
         "where": np.where,
         "sigmoid": lambda x: np.exp(log_sigmoid(x)),
         "log_sigmoid": log_sigmoid,
+        "maximum": np.maximum,
+        "minimum": np.minimum,
         "relu": lambda x: np.maximum(x, 0.0),
         "log_odds": lambda x: x - np.log1p(-np.exp(x)),
         "i": lambda x: np.asarray(x)[..., None] * np.ones(row["K"]),

@@ -1,5 +1,6 @@
 """The printed objective evaluates to the trained loss, for every preset and many overrides."""
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -7,9 +8,9 @@ import pytest
 import torch
 
 from tests.explain.interpreter import evaluate
-from xpo.arrow import OffPolicy
+from xpo.arrow import OffPolicy, Scores, Steps
 from xpo.compose import build, compose_config, presets
-from xpo.contracts import Batch, Packed, StepTotals
+from xpo.contracts import Batch, Packed, Step, StepTotals
 from xpo.explain.formula import formula
 
 SIZES = {"single": [1, 1, 1], "pair": [2, 2, 2], "list": [2, 4, 3]}
@@ -47,6 +48,10 @@ def random_rows(responses, seed):
                 "demo": random.dirichlet(np.ones(k)),
                 "score": random.normal(size=k),
                 "win": win / (win + win.T),
+                "given_margin": random.random((k, k)),
+                "kl_ref": random.random((k, T)),
+                "log_sum_p2": -random.random((k, T)),
+                "rival": -random.random((k, T)) - 0.05,
                 "weight": random.uniform(0.5, 2.0),
                 "prompt_logp": prompt,
                 "prompt_length": float(len(prompt)),
@@ -58,7 +63,11 @@ def random_rows(responses, seed):
 def padded(rows, name, fill=0.0):
     """[B, K, ...] from rows of unequal K; what is absent holds ``fill``."""
     most = max(row["K"] for row in rows)
-    shape = (len(rows), most, *([most] if name in ("prefer", "win") else rows[0][name].shape[1:]))
+    shape = (
+        len(rows),
+        most,
+        *([most] if name in ("prefer", "win", "given_margin") else rows[0][name].shape[1:]),
+    )
     out = np.full(shape, fill, dtype=rows[0][name].dtype)
     for b, row in enumerate(rows):
         out[(b, *(slice(0, size) for size in row[name].shape))] = row[name]
@@ -85,6 +94,7 @@ def batch_of(rows):
         demo_BK=padded(rows, "demo"),
         score_BK=padded(rows, "score"),
         win_BKK=padded(rows, "win", 0.5),
+        margin_BKK=padded(rows, "given_margin"),
     )
     return batch, totals
 
@@ -103,11 +113,52 @@ def trained_and_written(overrides, seed=0):
     prompt_logp = torch.stack(
         [torch.tensor([*row["prompt_logp"], *[-7.0] * (P - len(row["prompt_logp"]))]) for row in rows]
     )
-    statistics = torch.tensor([0.6, 4.0], dtype=torch.float64)
-    share = arrow(batch, logp, ref_logp, prompt_logp.double(), statistics).share
+    scores = Scores(
+        logp,
+        ref_logp,
+        prompt_logp.double(),
+        {s.name: padded(rows, s.name) for s in arrow.token_statistics},
+        {name: padded(rows, name) for name in arrow.objective.critic},
+    )
+    steps, symbols = settled(arrow, batch, scores)
+    share = arrow(batch, scores, steps).share
     text = formula(arrow).text
-    given = {"rows": totals.rows, "tokens": totals.tokens, "prompt_tokens": totals.prompt_tokens}
-    return float(share), evaluate(text, [{**row, "z0": 0.15} for row in rows], given), text
+    given = {"rows": totals.rows, "tokens": totals.tokens, "prompt_tokens": totals.prompt_tokens, **symbols}
+    return (
+        float(share),
+        evaluate(text, [row | own for row, own in zip(rows, per_row(symbols, rows), strict=True)], given),
+        text,
+    )
+
+
+def settled(arrow, batch, scores):
+    """The whole-step statistics, these rows being the step, and the names that the text has for them."""
+    steps, symbols, beta = Steps(), {}, arrow.reward.beta
+    reward = arrow.rewards(batch, scores.logp_BKT, scores.ref_logp_BKT)
+    if arrow.objective.statistic_rows != "none":
+        step = whole(arrow.objective, arrow.objective.observe(reward, batch), batch)
+        steps = dataclasses.replace(steps, objective=step)
+        symbols |= arrow.objective.symbols(step, batch)
+    if arrow.weighting.statistic_rows != "none":
+        loss, _ = arrow.losses(batch, reward, scores, steps.objective)
+        step = whole(arrow.weighting, arrow.weighting.observe(reward, loss, batch, beta), batch)
+        steps = dataclasses.replace(steps, weighting=step)
+        symbols |= arrow.weighting.symbols(step, batch, beta)
+    return steps, {name: value.numpy() for name, value in symbols.items()}
+
+
+def whole(part, values, batch):
+    step = Step(values, batch.weight_B, batch.index_B, torch.zeros(part.memory, dtype=values.dtype))
+    return dataclasses.replace(step, memory=part.remember(step)) if part.memory else step
+
+
+def per_row(symbols, rows):
+    """Numbers of the whole step as they are, those of rows one by one, without padding."""
+    for b, row in enumerate(rows):
+        yield {
+            name: value if not value.ndim else (value[b] if value.ndim == 1 else value[b][: row["K"]])
+            for name, value in symbols.items()
+        }
 
 
 @pytest.mark.parametrize("algo", presets())
@@ -129,7 +180,12 @@ OVERRIDES = [
     "reward.beta=0.7",
     "objective=hinge",
     "objective=squared reward_form=pairwise reward.beta=1",
-    "objective=logistic objective.smoothing=0.1",
+    "label_noise=smoothing",
+    "label_noise=flips label_noise.rate=0.2",
+    "label_noise=smoothing reward=explicit",
+    "anchor=retain_kl anchor.weight=0.3",
+    "anchor=retain_kl sft=merged sft.preference_weight=0.5",
+    "objective=hinge objective.delta=0.3",
     "arity=list",
     "sft=merged",
     "sft=merged sft.normalise=sequence",

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from xpo.anchor.none import NoAnchor
 from xpo.annotator.gold import Gold as GoldAnnotator
 from xpo.arity.list import List
 from xpo.arity.pair import Pair
@@ -20,6 +21,7 @@ from xpo.feedback.binary import Binary
 from xpo.feedback.demonstration import Demonstration
 from xpo.feedback.preference import Preference
 from xpo.gold.source import GoldSource
+from xpo.label_noise.none import NoNoise
 from xpo.length.shared_length import SharedLength
 from xpo.length.sum import Sum
 from xpo.margin.none import NoMargin
@@ -32,6 +34,7 @@ from xpo.reward_level.response import ResponseLevel
 from xpo.scoring.score import Scoring
 from xpo.sft.separate import Separate
 from xpo.stages.source import Policy
+from xpo.weighting.none import NoWeighting
 
 SMALL = {"prompts": 3, "symbols": 3, "max_symbols": 2, "seed": 7}
 
@@ -48,6 +51,9 @@ def composed(**changed: Any) -> Any:
         "reward_level": ResponseLevel(),
         "polarity": Both(),
         "margin": NoMargin(),
+        "label_noise": NoNoise(),
+        "weighting": NoWeighting(),
+        "anchor": NoAnchor(),
         "sft": Separate(),
         "reference": Frozen(),
         "seed": 0,

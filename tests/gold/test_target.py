@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from xpo import registry
+from xpo.anchor.none import NoAnchor
 from xpo.divergence.alpha import Alpha
 from xpo.divergence.forward_kl import ForwardKL
 from xpo.divergence.hellinger import Hellinger
@@ -22,6 +23,7 @@ from xpo.divergence.reverse_kl import ReverseKL
 from xpo.gold.rows import population_rows
 from xpo.gold.target import Target, expectation, fitted_policy, kl, population_target
 from xpo.gold.world import World
+from xpo.label_noise.none import NoNoise
 from xpo.length.mean import Mean
 from xpo.length.penalty import Penalty
 from xpo.length.shared_length import SharedLength
@@ -41,6 +43,7 @@ from xpo.reward_level.response import ResponseLevel
 from xpo.reward_level.token import TokenLevel
 from xpo.sft.merged import Merged
 from xpo.sft.separate import Separate
+from xpo.weighting.none import NoWeighting
 
 
 def composed(**changed: Any) -> Any:
@@ -52,6 +55,9 @@ def composed(**changed: Any) -> Any:
         "reward_level": ResponseLevel(),
         "polarity": Both(),
         "margin": NoMargin(),
+        "label_noise": NoNoise(),
+        "weighting": NoWeighting(),
+        "anchor": NoAnchor(),
         "sft": Separate(),
         "reference": Frozen(),
     }

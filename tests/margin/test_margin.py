@@ -13,10 +13,11 @@ from xpo.testing import failures, toy
 
 
 def test_by_hand():
-    batch = toy().batch
-    assert Constant(gamma=1.6)(batch, beta=2.0) == 1.6
-    assert Constant(gamma_beta_ratio=0.3)(batch, beta=2.0) == pytest.approx(0.6)
-    assert NoMargin()(batch, beta=2.0) == 0.0
+    t = toy()
+    batch, reward = t.batch, t.reward_BK
+    assert Constant(gamma=1.6)(batch, 2.0, reward) == 1.6
+    assert Constant(gamma_beta_ratio=0.3)(batch, 2.0, reward) == pytest.approx(0.6)
+    assert NoMargin()(batch, 2.0, reward) == 0.0
 
 
 def test_kit_for_both_names():

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tests.objective import oracles
-from xpo.contracts import Context
+from xpo.contracts import Context, Step
 from xpo.objective.hinge import Hinge
 from xpo.objective.likelihood import Likelihood
 from xpo.objective.logistic import Logistic
@@ -23,13 +23,19 @@ from xpo.objective.squared import Squared
 from xpo.testing import Toy, failures, toy
 
 MISMATCHED = [0.4, -1.0, 2.1]
-STATISTICS = torch.tensor([1.5, 3.0], dtype=torch.float64)
+
+
+def seen(sum_and_count: Tensor) -> Step:
+    """A step of one row."""
+    return Step(sum_and_count[None], torch.ones(1, dtype=sum_and_count.dtype), torch.zeros(1).long())
+
+
+STEP = seen(torch.tensor([1.5, 3.0], dtype=torch.float64))
 
 Oracle = Callable[[list[float], dict[str, list[Any]]], float]
 
 ORACLES: list[tuple[Any, Oracle]] = [
     (Logistic(), lambda r, row: oracles.logistic(r, row["prefer"])),
-    (Logistic(0.2), lambda r, row: oracles.logistic(r, row["prefer"], smoothing=0.2)),
     (Squared(0.1), lambda r, row: oracles.squared(r, row["prefer"], 0.1)),
     (Squared(0.7), lambda r, row: oracles.squared(r, row["prefer"], 0.7)),
     (Hinge(), lambda r, row: oracles.hinge(r, row["prefer"])),
@@ -56,7 +62,7 @@ def by_loop(oracle: Oracle, t: Toy) -> Tensor:
 
 
 def loss(objective: Any, t: Toy, margin: float = 0.0) -> Tensor:
-    return objective(t.reward_BK, t.batch, Context(margin, t.logp_BKT, STATISTICS))
+    return objective(t.reward_BK, t.batch, Context(margin, t.logp_BKT, STEP))
 
 
 def pair(chosen: float, rejected: float) -> Toy:
@@ -68,9 +74,9 @@ def pair(chosen: float, rejected: float) -> Toy:
     return dataclasses.replace(t, reward_BK=torch.tensor([[chosen, rejected]], dtype=torch.float64))
 
 
-def slopes(objective: Any, t: Toy, statistics: Tensor = STATISTICS) -> list[float]:
+def slopes(objective: Any, t: Toy, step: Step = STEP) -> list[float]:
     leaf = t.reward_BK.clone().requires_grad_()
-    objective(leaf, t.batch, Context(0.0, t.logp_BKT, statistics)).sum().backward()
+    objective(leaf, t.batch, Context(0.0, t.logp_BKT, step)).sum().backward()
     assert leaf.grad is not None
     return leaf.grad[0].tolist()
 
@@ -103,15 +109,15 @@ def test_values_at_the_reference():
     at_reference = pair(0.0, 0.0)
     zero = torch.zeros(2, dtype=torch.float64)
     assert loss(Logistic(), at_reference).item() == pytest.approx(math.log(2))
-    assert loss(Logistic(0.1), at_reference).item() == pytest.approx(math.log(2))
+    assert loss(Logistic(), at_reference).item() == pytest.approx(math.log(2))
     assert loss(Squared(0.1), at_reference).item() == pytest.approx(25.0)
     assert loss(Hinge(), at_reference).item() == 1.0
-    kto = Prospect()(at_reference.reward_BK, at_reference.batch, Context(statistics=zero))
+    kto = Prospect()(at_reference.reward_BK, at_reference.batch, Context(step=seen(zero)))
     assert kto.item() == pytest.approx(0.5 + 0.5)  # one good and one bad response of mass 1 each
 
 
 def test_gradients_at_the_reference():
-    zero = torch.tensor([0.0, 4.0], dtype=torch.float64)
+    zero = seen(torch.tensor([0.0, 4.0], dtype=torch.float64))
     at_reference = pair(0.0, 0.0)
     assert slopes(Logistic(), at_reference) == pytest.approx([-0.5, 0.5])
     assert slopes(Squared(0.1), at_reference) == pytest.approx([-10.0, 10.0])  # -1 / tau
@@ -119,22 +125,16 @@ def test_gradients_at_the_reference():
     assert slopes(Prospect(2.0, 3.0), at_reference, zero) == pytest.approx([-0.5, 0.75])
 
 
-def test_smoothing_has_its_minimum_at_a_finite_gap():
-    """The minimiser of the smoothed loss is the gap whose sigmoid is 1 - smoothing."""
-    gap = math.log(0.9 / 0.1)
-    assert slopes(Logistic(0.1), pair(gap, 0.0)) == pytest.approx([0.0, 0.0], abs=1e-12)
-
-
 def test_z0_is_clamped_after_the_mean():
     t = pair(0.3, -0.2)
-    negative = Prospect()(t.reward_BK, t.batch, Context(statistics=torch.tensor([-5.0, 2.0]).double()))
-    none_seen = Prospect()(t.reward_BK, t.batch, Context(statistics=torch.zeros(2).double()))
+    negative = Prospect()(t.reward_BK, t.batch, Context(step=seen(torch.tensor([-5.0, 2.0]).double())))
+    none_seen = Prospect()(t.reward_BK, t.batch, Context(step=seen(torch.zeros(2).double())))
     at_zero = oracles.prospect([0.3, -0.2], [1.0, 0.0], [0.0, 1.0], [0.0])
     assert negative.item() == pytest.approx(at_zero)
     assert none_seen.item() == pytest.approx(at_zero)
     # rewards -1 and 3 average to 1: clamping each first would give 1.5
     parts = [torch.tensor([-1.0, 1.0]).double(), torch.tensor([3.0, 1.0]).double()]
-    mixed = Prospect()(t.reward_BK, t.batch, Context(statistics=parts[0] + parts[1]))
+    mixed = Prospect()(t.reward_BK, t.batch, Context(step=seen(parts[0] + parts[1])))
     assert mixed.item() == pytest.approx(oracles.prospect([0.3, -0.2], [1.0, 0.0], [0.0, 1.0], [1.0]))
 
 
@@ -198,7 +198,7 @@ def test_negative_polarity_leaves_the_preferred_side_out():
     t = pair(0.8, 0.5)
     for objective in (Logistic(), Squared(), Hinge(), Prospect()):
         leaf = t.reward_BK.clone().requires_grad_()
-        objective(leaf, t.batch, Context(statistics=STATISTICS, roles=roles)).sum().backward()
+        objective(leaf, t.batch, Context(step=STEP, roles=roles)).sum().backward()
         assert leaf.grad is not None
         assert leaf.grad[0, 0] == 0 and leaf.grad[0, 1] > 0, objective
     value = Logistic()(t.reward_BK, t.batch, Context(roles=roles))
@@ -210,8 +210,7 @@ def test_negative_polarity_leaves_the_preferred_side_out():
     [
         (lambda: Squared(tau=0.0), "tau must be above 0"),
         (lambda: Squared(tau=math.inf), "tau must be above 0"),
-        (lambda: Logistic(smoothing=0.5), "smoothing must be from 0 to below 0.5"),
-        (lambda: Logistic(smoothing=-0.1), "smoothing must be from 0 to below 0.5"),
+        (lambda: Hinge(delta=-0.1), "delta must be at least 0"),
         (lambda: Prospect(desirable_weight=0.0), "desirable_weight must be above 0"),
         (lambda: Prospect(undesirable_weight=math.nan), "undesirable_weight must be above 0"),
     ],

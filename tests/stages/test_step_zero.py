@@ -12,12 +12,13 @@ import torch
 
 from xpo.arrow import OffPolicy
 from xpo.compose import build, compose_config
-from xpo.contracts import Row
+from xpo.contracts import Probes, Row
 from xpo.data.collate import Collator
 from xpo.data.loader import totals_of
 from xpo.gold.world import World
 from xpo.model.scratch import Scratch
 from xpo.module.off_policy import OffPolicyModule
+from xpo.reference.prepared import Prepared, standing
 from xpo.scoring.score import Scoring
 
 DIVERGENCES = ("reverse_kl", "forward_kl", "js", "alpha", "hellinger", "jeffreys", "chi2_kl", "none")
@@ -77,14 +78,10 @@ def loss(model, overrides, made, reference=True):
     arrow = OffPolicy.of(composition, composition.reference.given)
     scoring = Scoring()
     batch = Collator(0, prompt_edges=arrow.prompt_edges)(made, range(len(made)), totals_of(made, 1))
-    zeros = (
-        (lambda b: scoring(model, b).detach())
-        if reference
-        else (lambda b: torch.zeros_like(scoring(model, b)))
-    )
-    module = OffPolicyModule(model, arrow, scoring, zeros, composition.optimizer, 1)
-    statistics = module.observe([batch]) if composition.objective.statistic_rows != "none" else None
-    share, metrics = module.evaluate(batch, statistics)
+    prepared = Prepared(standing(model) if reference else None, scoring, "")
+    module = OffPolicyModule(model, arrow, scoring, prepared, composition.optimizer, 1)
+    steps = module.settle(Probes((), (batch,)), (batch, module.scores(batch)))
+    share, metrics = module.evaluate(batch, steps)
     return share.item(), metrics
 
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from xpo.arrow import OffPolicy
-from xpo.contracts import Batch
+from xpo.arrow import OffPolicy, Ratio, Scores
+from xpo.contracts import Batch, Step
 
 
 def flip() -> None:
@@ -20,8 +20,8 @@ def flip() -> None:
     right = OffPolicy.losses
 
     def losses(
-        self: OffPolicy, batch: Batch, reward_BK: Tensor, logp_BKT: Tensor, statistics: Tensor | None = None
-    ) -> Tensor:
+        self: OffPolicy, batch: Batch, reward_BK: Tensor, scores: Scores, step: Step | None = None
+    ) -> tuple[Tensor, dict[str, Ratio]]:
         prefer, score = batch.prefer_BKK, batch.score_BK
         flipped = dataclasses.replace(
             batch,
@@ -30,7 +30,7 @@ def flip() -> None:
             bad_BK=batch.good_BK,
             score_BK=None if score is None else -score,
         )
-        return right(self, flipped, reward_BK, logp_BKT, statistics)
+        return right(self, flipped, reward_BK, scores, step)
 
     OffPolicy.losses = losses
 

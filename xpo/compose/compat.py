@@ -19,7 +19,7 @@ from xpo.compose.errors import Refused
 from xpo.compose.groups import AXES, GROUPS
 from xpo.compose.rules import RULES, Reason
 
-SEARCHED = (*AXES, "objective", "margin", "reduce", "adapter")
+SEARCHED = (*AXES, "objective", "label_noise", "margin", "weighting", "anchor", "critic", "reduce", "adapter")
 
 
 def check(composition: Composition) -> None:

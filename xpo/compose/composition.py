@@ -34,7 +34,11 @@ class Composition:
     schedule: Any
     sft: Any
     objective: Any
+    label_noise: Any
     margin: Any
+    weighting: Any
+    anchor: Any
+    critic: Any
     reduce: Any
     model: Any
     adapter: Any

@@ -21,7 +21,11 @@ AXES = (
 
 BESIDE = (
     "objective",
+    "label_noise",
     "margin",
+    "weighting",
+    "anchor",
+    "critic",
     "reduce",
     "model",
     "adapter",

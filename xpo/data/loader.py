@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
-from xpo.contracts import Batch, Row, StepTotals
+from xpo.contracts import Batch, Probes, Row, StepTotals
 from xpo.data.collate import Collator
 from xpo.data.plan import Group, Plan, Sizes, cost
 from xpo.data.probes import mismatched, partners
 from xpo.data.truncate import Limits
 
-StatisticRows = Literal["none", "step", "mismatched"]
-
 
 @dataclass(frozen=True)
-class Probes:
-    """Which rows a whole-step statistic is taken over, and how mismatched ones are cut to the window."""
+class ProbeRows:
+    """Which rows whole-step statistics are taken over ("step", "mismatched"), and how mismatched ones are
+    cut to the window."""
 
-    rows: StatisticRows = "none"
+    kinds: frozenset[str] = frozenset()
     limits: Limits = Limits()
     bos_id: int | None = None
+
+    def __post_init__(self) -> None:
+        if unknown := self.kinds - {"step", "mismatched"}:
+            raise ValueError(f"statistics are taken over step or mismatched rows, not {sorted(unknown)}")
 
 
 class StepLoader:
@@ -29,8 +32,9 @@ class StepLoader:
 
     Give ``accumulate_grad_batches=loader.micro_batches`` to Lightning. Every batch carries the totals of
     its step over all ranks. The first of each step carries ``probes``, one batch for each micro-batch of
-    this rank: ``step`` the step's own rows (with their cached reference), ``mismatched`` their prompts
-    with other rows' responses (no cached reference; index and weight are those of the prompt's row).
+    this rank: ``step`` the step's own rows (with their cached reference; none if there is one micro-batch),
+    ``mismatched`` their prompts with other rows' responses (no cached reference; index and weight are
+    those of the prompt's row).
     ``state_dict`` is the place in the epoch: what comes after it is the same in a new process.
     """
 
@@ -42,12 +46,12 @@ class StepLoader:
         *,
         rank: int = 0,
         world_size: int = 1,
-        probes: Probes | None = None,
+        probes: ProbeRows | None = None,
     ) -> None:
         self.rows = rows
         self.collator = collator
         self.rank = rank
-        self.probes = probes or Probes()
+        self.probes = probes or ProbeRows()
         self.plan = Plan(tuple(cost(row) for row in rows), sizes, world_size)
         self._filler = min(range(len(rows)), key=lambda i: (self.plan.costs[i], i))
         self._epoch = 0
@@ -111,7 +115,32 @@ class StepLoader:
         )
         for place in range(offset, len(drawn.groups)):
             batch = self._batch(drawn.groups[place], drawn.totals)
-            yield replace(batch, probes=_PROBES[self.probes.rows](self, drawn)) if place == 0 else batch
+            yield replace(batch, probes=self._probes(drawn)) if place == 0 else batch
+
+    def _probes(self, step: _Step) -> Probes | None:
+        if not self.probes.kinds:
+            return None
+        return Probes(
+            step=self._own(step) if "step" in self.probes.kinds else None,
+            mismatched=self._mismatched(step) if "mismatched" in self.probes.kinds else None,
+        )
+
+    def _own(self, step: _Step) -> tuple[Batch, ...]:
+        if len(step.groups) == 1:
+            return ()
+        return tuple(self._batch(group, step.totals) for group in step.groups)
+
+    def _mismatched(self, step: _Step) -> tuple[Batch, ...]:
+        partner = partners(self.rows, step.rows)
+        collator = replace(self.collator, ref=None)
+        probes = []
+        for group in step.groups:
+            rows = [
+                mismatched(self.rows[i], self.rows[partner[i]], self.probes.limits, self.probes.bos_id)
+                for i in group
+            ]
+            probes.append(collator(rows or [self.rows[self._filler]], group or (-1,), step.totals))
+        return tuple(probes)
 
     def _batch(self, group: Group, totals: StepTotals) -> Batch:
         if not group:
@@ -124,30 +153,6 @@ class _Step:
     rows: Sequence[int]
     groups: Sequence[Group]
     totals: StepTotals
-
-
-def _no_probes(loader: StepLoader, step: _Step) -> None:
-    return None
-
-
-def _own(loader: StepLoader, step: _Step) -> tuple[Batch, ...]:
-    return tuple(loader._batch(group, step.totals) for group in step.groups)
-
-
-def _mismatched(loader: StepLoader, step: _Step) -> tuple[Batch, ...]:
-    partner = partners(loader.rows, step.rows)
-    collator = replace(loader.collator, ref=None)
-    probes = []
-    for group in step.groups:
-        rows = [
-            mismatched(loader.rows[i], loader.rows[partner[i]], loader.probes.limits, loader.probes.bos_id)
-            for i in group
-        ]
-        probes.append(collator(rows or [loader.rows[loader._filler]], group or (-1,), step.totals))
-    return tuple(probes)
-
-
-_PROBES = {"none": _no_probes, "step": _own, "mismatched": _mismatched}
 
 
 def totals_of(rows: Sequence[Row], micro_batches: int) -> StepTotals:

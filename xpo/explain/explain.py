@@ -15,7 +15,18 @@ if TYPE_CHECKING:
     from xpo.compose.composition import Composition
     from xpo.explain.formula import Formula
 
-SHOWN = (*AXES, "objective", "margin", "reduce", "adapter", "optimizer")
+SHOWN = (
+    *AXES,
+    "objective",
+    "label_noise",
+    "margin",
+    "weighting",
+    "anchor",
+    "critic",
+    "reduce",
+    "adapter",
+    "optimizer",
+)
 """Groups whose settings belong to the method; models, data and loggers do not."""
 
 

@@ -40,7 +40,13 @@ class Formula:
 
 def formula(arrow: OffPolicy) -> Formula:
     """The objective that an off-policy arrow trains."""
-    definitions = [*_labels(arrow), *_reward(arrow), ("row_loss", _row_loss(arrow)), *_loss(arrow)]
+    definitions = [
+        *_labels(arrow),
+        *_reward(arrow),
+        *_noise(arrow),
+        ("row_loss", _row_loss(arrow)),
+        *_loss(arrow),
+    ]
     return Formula(tuple(definitions), _latex(arrow))
 
 
@@ -54,13 +60,28 @@ def _labels(c: OffPolicy) -> list[tuple[str, str]]:
     return found
 
 
+def _noise(c: OffPolicy) -> list[tuple[str, str]]:
+    """Masses of labels after their assumed noise and their weights."""
+    found = []
+    if c.label_noise.applies and "comparisons" in c.objective.needs:
+        found.append(("prefer", c.label_noise.text("prefer", "swap(prefer)")))
+    if c.label_noise.applies and "labels" in c.objective.needs:
+        found += [("given_good", "good"), ("good", c.label_noise.text("good", "bad"))]
+        found.append(("bad", c.label_noise.text("bad", "given_good")))
+    masses = {"comparisons": ("prefer",), "labels": ("good", "bad")}
+    read = [name for need, names in masses.items() if need in c.objective.needs for name in names]
+    return found + [(name, text) for name, text in c.weighting.mass_text().items() if name in read]
+
+
 def _reward(c: OffPolicy) -> list[tuple[str, str]]:
     if not c.objective.reads_reward:
         return []
     ratio = "logp - ref_logp" if c.given_reference else "logp"
     linked = c.reward_level.formula(c.divergence.text, c.length.text, "log_ratio")
     offset = f" + {c.length.offset_text()}" if c.length.has_offset else ""
-    return [("log_ratio", ratio), ("reward", c.reward.text(linked) + offset)]
+    found = [("log_ratio", ratio), ("reward", c.reward.text(linked) + offset)]
+    weighted = c.weighting.reward_text()
+    return found if weighted is None else [*found, ("reward", weighted)]
 
 
 def _row_loss(c: OffPolicy) -> str:
@@ -68,23 +89,28 @@ def _row_loss(c: OffPolicy) -> str:
 
 
 def _loss(c: OffPolicy) -> list[tuple[str, str]]:
-    mean = f"sum_b(weight * row_loss) / {c.reduce.text()}"
-    if not c.sft.merges:
-        return [("loss", mean)]
-    likelihood, total = c.sft.term_text()
-    scaled = f"{c.sft.preference_weight!r} * {mean}"
-    nll = f"{c.sft.weight!r} * sum_b(weight * nll) / {total}"
-    return [("nll", likelihood), ("loss", f"{scaled} + {nll}")]
+    loss = c.weighting.mean_text(f"sum_b(weight * row_loss) / {c.reduce.text()}", c.reduce.text())
+    found = []
+    if c.sft.merges:
+        likelihood, total = c.sft.term_text()
+        found.append(("nll", likelihood))
+        loss = f"{c.sft.preference_weight!r} * {loss} + {c.sft.weight!r} * sum_b(weight * nll) / {total}"
+    if c.anchor.applies:
+        text, total = c.anchor.term_text()
+        found.append(("anchor", text))
+        loss = f"{loss} + {c.anchor.weight!r} * sum_b(weight * anchor) / {total}"
+    return [*found, ("loss", loss)]
 
 
 def _latex(c: OffPolicy) -> str:
     preferred, dispreferred = c.polarity.formula("r")
     margin = c.margin.formula(c.reward.beta).replace("*", r"\cdot")
     terms = c.objective.latex(preferred, dispreferred, margin)
-    lines = [rf"\mathcal{{L}} = \mathbb{{E}}\left[{terms}\right]"]
-    if c.sft.merges:
-        weight = "" if c.sft.preference_weight == 1 else f"{c.sft.preference_weight}\\, "
-        lines = [rf"\mathcal{{L}} = {weight}\mathbb{{E}}\left[{terms}\right] + {c.sft.term_latex()}"]
+    mean = c.weighting.latex(rf"\mathbb{{E}}\left[{terms}\right]")
+    weight = "" if not c.sft.merges or c.sft.preference_weight == 1 else f"{c.sft.preference_weight}\\, "
+    likelihood = f" + {c.sft.term_latex()}" if c.sft.merges else ""
+    anchor = f" + {c.anchor.term_latex()}" if c.anchor.applies else ""
+    lines = [rf"\mathcal{{L}} = {weight}{mean}{likelihood}{anchor}"]
     if c.objective.reads_reward:
         ratio = _LATEX_RATIO[0 if c.given_reference else 1]
         linked = c.reward_level.formula(c.divergence.latex, c.length.latex, ratio)

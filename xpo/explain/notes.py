@@ -22,6 +22,11 @@ SYMBOLS = {
     "score": "score of a response, higher is better",
     "win": "K x K probabilities that response i beats response j",
     "z0": "the whole-step statistic, of mismatched rows, all ranks, without gradient",
+    "kl_ref": "KL(ref || policy) of the next token, over the whole vocabulary",
+    "log_sum_p2": "log of the sum over the vocabulary of squared next-token probabilities, no gradient",
+    "rival": "log-probability of another token, drawn from the likeliest ones",
+    "given_margin": "K x K margins that the data bring",
+    "given_good": "mass of a response labelled good, as given",
     "prompt_logp": "log-probability of the prompt's tokens after the first",
     "weight": "weight of a row, 0 for a filler",
     "rows": "sum of the weights over the optimizer step, all ranks",
@@ -59,10 +64,11 @@ def needs(c: Composition, arrow: OffPolicy) -> list[str]:
         else "no reference",
         "samples from the policy during training" if c.sampling.samples else "no sampling during training",
     ]
-    if c.objective.statistic_rows != "none":
-        found.append(
-            f"{c.objective.statistic_rows} rows of each optimizer step, scored once more without gradient"
-        )
+    for kind in sorted(arrow.statistic_rows):
+        rows = {"step": "its own rows", "mismatched": "mismatched rows of it"}[kind]
+        found.append(f"statistics of the whole optimizer step over {rows}, scored without gradient")
+    for statistic in arrow.token_statistics:
+        found.append(f"{SYMBOLS[statistic.name]}, in chunks of the vocabulary's logits")
     if arrow.prompt_edges:
         found.append("log-probabilities of the prompt's tokens too")
     if c.sft.stage:
@@ -85,6 +91,10 @@ def notes(c: Composition, arrow: OffPolicy) -> list[str]:
         found.append("The preferred response counts as reward 0, that of any response under the reference.")
     if c.sft.merges:
         found.append("The likelihood term pulls towards the demonstrations.")
+    if c.label_noise.unbounded:
+        found.append(
+            "The opposite label has negative mass: the loss has no lower bound where labels are separable."
+        )
     return [*found, _optimum(c)]
 
 

@@ -14,7 +14,7 @@ import torch
 from xpo.arrow import OffPolicy
 from xpo.data.build import fingerprint
 from xpo.data.collate import Collator
-from xpo.data.loader import Probes
+from xpo.data.loader import ProbeRows
 from xpo.data.plan import Sizes
 from xpo.module.off_policy import OffPolicyModule
 from xpo.scoring.path import choose_path
@@ -78,9 +78,9 @@ def probe(composition: Composition) -> Probe:
         Sizes(ROWS, TOKENS),
         Collator(loaded.tokenizer.pad_token_id, arrow.prompt_edges, None, source.support),
         ranks=(0, 1),
-        probes=Probes(c.objective.statistic_rows, rows.limits, loaded.tokenizer.bos_token_id),
+        probes=ProbeRows(arrow.statistic_rows, rows.limits, loaded.tokenizer.bos_token_id),
     )
-    module = OffPolicyModule(policy, arrow, scoring, reference, c.optimizer, 1)
+    module = OffPolicyModule(policy, arrow, scoring, reference, c.optimizer, 1, c.critic.build(policy))
     _drift(policy)
     loss = module.loss(next(iter(loader)))
     loss.backward()

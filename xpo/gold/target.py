@@ -83,8 +83,10 @@ def has_target(parts: Any, label_noise: float) -> bool:
     """Whether the loss reads nothing but the rewards d_i above, and fits true labels."""
     return bool(
         parts.objective.fits
-        and not label_noise
+        and parts.label_noise.undoes(label_noise)
         and not parts.margin.applies
+        and not parts.weighting.applies
+        and not parts.anchor.applies
         and not parts.polarity.negative_only
         and not parts.sft.merges
         and not parts.reward_level.per_token

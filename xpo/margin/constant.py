@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from torch import Tensor
+
 from xpo.contracts import Batch
 from xpo.registry import register
 
@@ -19,6 +21,8 @@ class Constant:
     """
 
     applies: ClassVar[bool] = True
+    needs: ClassVar[frozenset[str]] = frozenset()  # of contracts.FEEDBACK
+    difference: ClassVar[bool] = True  # reads no reward, or their differences alone
 
     gamma: float | None = None
     gamma_beta_ratio: float | None = None
@@ -33,7 +37,7 @@ class Constant:
         if not 0 <= self.__dict__[given[0]] < float("inf"):
             raise ValueError(f"{given[0]} must be at least 0 and finite, got {self.__dict__[given[0]]}")
 
-    def __call__(self, batch: Batch, beta: float) -> float:
+    def __call__(self, batch: Batch, beta: float, reward_BK: Tensor) -> float:
         if self.gamma is not None:
             return self.gamma
         assert self.gamma_beta_ratio is not None

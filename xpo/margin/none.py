@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from torch import Tensor
+
 from xpo.contracts import Batch
 from xpo.registry import register
 
@@ -15,8 +17,10 @@ class NoMargin:
     """The gap as it is."""
 
     applies: ClassVar[bool] = False
+    needs: ClassVar[frozenset[str]] = frozenset()
+    difference: ClassVar[bool] = True
 
-    def __call__(self, batch: Batch, beta: float) -> float:
+    def __call__(self, batch: Batch, beta: float, reward_BK: Tensor) -> float:
         return 0.0
 
     def formula(self, beta: float) -> str:

@@ -2,55 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from xpo.arrow import OffPolicy
-from xpo.contracts import Batch
+from xpo.arrow import OffPolicy, Scores, Steps
+from xpo.contracts import Batch, Probes, Step
 from xpo.module.policy import OptimizerOption, PolicyModule
+from xpo.reference.prepared import Prepared
 from xpo.run.metrics import Ratio
 from xpo.run.preference_metrics import preference_metrics
-from xpo.run.ranks import sum_over_ranks
-from xpo.scoring.score import Scoring
-
-Reference = Callable[[Batch], Tensor]
-"""ref_logp_BKT of a batch, without gradient."""
+from xpo.run.ranks import rows_of_all_ranks
+from xpo.scoring.score import Scoring, response_edges
 
 
 class OffPolicyModule(PolicyModule):
-    """score -> arrow -> loss. The reference is asked only for rows whose cached log-probs are missing."""
+    """score -> arrow -> loss. The reference is asked only for rows whose cached log-probs are missing.
+
+    What whole-step statistics remember is in the buffers ``objective_memory`` and ``weighting_memory``.
+    ``critic`` is a network that is trained beside the policy, or None.
+    """
+
+    objective_memory: Tensor
+    weighting_memory: Tensor
 
     def __init__(
         self,
         policy: Any,
         arrow: OffPolicy,
         scoring: Scoring,
-        reference: Reference,
+        reference: Prepared,
         optimizer: OptimizerOption,
         total_steps: int,
+        critic: Any = None,
     ) -> None:
         super().__init__(policy, optimizer, total_steps)
         self.arrow = arrow
         self.scoring = scoring
-        self._reference = reference
-        self._statistics: Tensor | None = None
+        self.reference = reference
+        self.critic = critic
+        self.register_buffer("objective_memory", torch.zeros(arrow.objective.memory))
+        self.register_buffer("weighting_memory", torch.zeros(arrow.weighting.memory))
+        if reference.moving is not None:
+            self.moving_reference = reference.moving  # its weights belong into checkpoints
+        self._steps = Steps()
+        self._seen_steps = 0
 
     def loss(self, batch: Batch) -> Tensor:
+        scores = self.scores(batch)
         if batch.probes is not None:
-            self._statistics = self.observe(batch.probes)
-        loss, metrics = self.evaluate(batch, self._statistics, self.sums.wanted)
+            self._steps = self.settle(batch.probes, (batch, scores.detach()), learn=True)
+        loss, metrics = self.evaluate(batch, self._steps, self.sums.wanted, scores)
         self.sums.add_all(metrics)
         return loss
 
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """After an optimizer step a moving reference follows, a critic's target too."""
+        step = self.trainer.global_step
+        if step == self._seen_steps:
+            return
+        self._seen_steps = step
+        if self.reference.moving is not None:
+            self.reference.moving.follow(step)
+        if self.critic is not None:
+            self.critic.follow(step)
+
+    def on_train_start(self) -> None:
+        self._seen_steps = self.trainer.global_step
+
     def evaluate(
-        self, batch: Batch, statistics: Tensor | None, measured: bool = True
+        self, batch: Batch, steps: Steps, measured: bool = True, scores: Scores | None = None
     ) -> tuple[Tensor, dict[str, Ratio]]:
         """One batch's share of the objective, and its metrics (not ``measured``: those that cost nothing)."""
-        logp_BKT, prompt_logp_BP, ref_logp_BKT = self.log_probs(batch)
-        scored = self.arrow(batch, logp_BKT, ref_logp_BKT, prompt_logp_BP, statistics)
+        scores = scores or self.scores(batch)
+        scored = self.arrow(batch, scores, steps)
         metrics: dict[str, Ratio] = {
             "loss": (scored.share.detach(), batch.weight_B.sum() / batch.totals.rows)
         }
@@ -58,27 +85,83 @@ class OffPolicyModule(PolicyModule):
         if not measured:
             return scored.share, metrics
         reward_BK = scored.reward_BK if self.arrow.reads_reward else None
-        known_ref = ref_logp_BKT if self.arrow.given_reference else None
-        metrics |= preference_metrics(reward_BK, logp_BKT, known_ref, batch)
+        known_ref = scores.ref_logp_BKT if self.arrow.given_reference else None
+        metrics |= preference_metrics(reward_BK, scores.logp_BKT, known_ref, batch)
         return scored.share, metrics
 
-    def log_probs(self, batch: Batch) -> tuple[Tensor, Tensor | None, Tensor]:
-        """Policy, prompt (where the arrow wants it) and reference log-probabilities of a batch."""
+    def scores(self, batch: Batch) -> Scores:
+        """What policy, reference and critic say about a batch, as far as the arrow reads it."""
         prompt_logp_BP = None
-        if self.arrow.prompt_edges:
+        wanted = self.arrow.token_statistics
+        token, value = {}, {}
+        if self.arrow.prompt_edges and not wanted:
             logp_BKT, prompt_logp_BP = self.scoring.with_prompt(self.policy, batch)
+        elif wanted:
+            logp_BKT, prompt_logp_BP, token = self._with_statistics(batch)
         else:
             logp_BKT = self.scoring(self.policy, batch)
-        ref_logp_BKT = batch.ref_logp_BKT if batch.ref_logp_BKT is not None else self._reference(batch)
-        return logp_BKT, prompt_logp_BP, ref_logp_BKT
+        if self.critic is not None:
+            value = self.critic(batch, self.policy, self.scoring)
+        ref_logp_BKT = batch.ref_logp_BKT if batch.ref_logp_BKT is not None else self.reference(batch)
+        return Scores(logp_BKT, ref_logp_BKT, prompt_logp_BP, token, value)
+
+    def _with_statistics(self, batch: Batch) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+        """One forward pass for log-probabilities and statistics of distributions."""
+        wanted, span = self.arrow.token_statistics, response_edges(batch.packed)
+        logp_BKT, prompt_logp_BP, policy = self.scoring.everything(
+            self.policy, batch, self.arrow.prompt_edges
+        )
+        reference = None
+        if any(statistic.needs_reference for statistic in wanted):
+            reference = self.reference.distributions(batch, span)
+        return logp_BKT, prompt_logp_BP, self.scoring.statistics(wanted, policy, reference, batch)
 
     @torch.no_grad()
-    def observe(self, probes: Sequence[Batch]) -> Tensor:
-        """The objective's whole-step statistic: its sums over all probe rows of the step and all ranks."""
-        total = None
-        for probe in probes:
-            logp_BKT, _, ref_logp_BKT = self.log_probs(probe)
-            part = self.arrow.observe(probe, logp_BKT, ref_logp_BKT)
-            total = part if total is None else total + part
-        assert total is not None
-        return sum_over_ranks(total)
+    def settle(
+        self, probes: Probes, own: tuple[Batch, Scores] | None = None, *, learn: bool = False
+    ) -> Steps:
+        """The whole-step statistics over all probe rows of the step and all ranks.
+
+        ``own``: the batch that carries the probes, scored, for a step that is no more than it. ``learn``:
+        what is remembered from step to step takes this step in; an evaluation leaves it as it is.
+        """
+        arrow = self.arrow
+        objective = weighting = None
+        if arrow.objective.statistic_rows != "none":
+            rows = self._scored(probes.__dict__[arrow.objective.statistic_rows], own)
+            seen = [
+                (b, arrow.objective.observe(arrow.rewards(b, s.logp_BKT, s.ref_logp_BKT), b)) for b, s in rows
+            ]
+            objective = self._step(arrow.objective, seen, self.objective_memory, learn)
+        if arrow.weighting.statistic_rows != "none":
+            rows = self._scored(probes.__dict__[arrow.weighting.statistic_rows], own)
+            seen = [(b, self._observed(b, s, objective)) for b, s in rows]
+            weighting = self._step(arrow.weighting, seen, self.weighting_memory, learn)
+        return Steps(objective, weighting)
+
+    def _scored(
+        self, probes: Sequence[Batch] | None, own: tuple[Batch, Scores] | None
+    ) -> list[tuple[Batch, Scores]]:
+        assert probes is not None, "the loader was not told which rows a statistic reads"
+        if not probes:
+            assert own is not None
+            return [own]
+        return [(probe, self.scores(probe)) for probe in probes]
+
+    def _observed(self, batch: Batch, scores: Scores, step: Step | None) -> Tensor:
+        arrow = self.arrow
+        reward_BK = arrow.rewards(batch, scores.logp_BKT, scores.ref_logp_BKT)
+        loss_B, _ = arrow.losses(batch, reward_BK, scores, step)
+        return arrow.weighting.observe(reward_BK, loss_B, batch, arrow.reward.beta)
+
+    def _step(self, part: Any, seen: Sequence[tuple[Batch, Tensor]], memory: Tensor, learn: bool) -> Step:
+        values_NF = torch.cat([values_BF for _, values_BF in seen])
+        weight_N = torch.cat([batch.weight_B for batch, _ in seen]).to(values_NF.dtype)
+        index_N = torch.cat([batch.index_B for batch, _ in seen])
+        values_NF, weight_N, index_N = rows_of_all_ranks(values_NF, weight_N, index_N)
+        step = Step(values_NF, weight_N, index_N, memory.clone())
+        if not part.memory:
+            return step
+        if learn:
+            memory.copy_(part.remember(step))
+        return Step(values_NF, weight_N, index_N, memory.clone())

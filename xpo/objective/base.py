@@ -1,13 +1,15 @@
-"""Declarations that an objective makes, and what pair losses share."""
+"""Declarations that an objective makes, and what families of losses share."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from xpo.contracts import Batch, Context, masked
+from xpo.contracts import Batch, Context, Step, masked
+from xpo.scoring.token_statistics import TokenStatistic
 
 
 class Declared:
@@ -23,12 +25,18 @@ class Declared:
     reads_reward: ClassVar[bool] = True
     reads_margin: ClassVar[bool] = True
     reads_roles: ClassVar[bool] = True  # the polarity axis changes it
-    implicit_form: ClassVar[str] = "scores"  # what given labels are taken for: a reward's, or "wins"
     implicit_form: ClassVar[str] = "scores"  # what it takes labels for: "wins" is a general preference
     explicit_reward: ClassVar[bool] = False  # reads the scores of reward=explicit
     per_token: ClassVar[bool] = False  # a sum over tokens, so it may be averaged over tokens
-    statistic_rows: ClassVar[str] = "none"  # or "mismatched": rows that ``observe`` wants, once per step
+    statistic_rows: ClassVar[str] = "none"  # rows of a step that ``observe`` wants: "step" or "mismatched"
+    memory: ClassVar[int] = 0  # numbers that the statistic remembers from step to step, 0 at the beginning
+    critic: ClassVar[frozenset[str]] = frozenset()  # names in Context.value that it reads
     arity: ClassVar[frozenset[str]] = frozenset({"pair", "list"})
+
+    @property
+    def token_statistics(self) -> tuple[TokenStatistic, ...]:
+        """What it reads of whole next-token distributions, under these names in Context.token."""
+        return ()
 
     @property
     def fits(self) -> str:
@@ -41,12 +49,108 @@ class Declared:
         """Reward per unit of what is fitted."""
         return 1.0
 
+    def observe(self, reward_BK: Tensor, batch: Batch) -> Tensor:
+        """What the whole-step statistic is made of, BF: one line for each row, without gradient."""
+        raise NotImplementedError(f"{type(self).__name__} declares statistic_rows, and observes nothing")
+
+    def remember(self, step: Step) -> Tensor:
+        """The memory after this step, from the one before it (``step.memory``)."""
+        raise NotImplementedError(f"{type(self).__name__} declares a memory, and remembers nothing")
+
+    def symbols(self, step: Step, batch: Batch) -> Mapping[str, Tensor]:
+        """What its text takes from the whole step, by name: a number, or one for each row or response."""
+        return {}
+
+    def metrics(
+        self, reward_BK: Tensor, batch: Batch, context: Context
+    ) -> Mapping[str, tuple[Tensor, Tensor]]:
+        """Further metrics of a micro-batch: numerator and denominator, row weights included."""
+        return {}
+
+
+class PairLoss(Declared):
+    """The mass-weighted mean of a curve of the gap, over all ordered pairs of a prompt's responses.
+
+    A subclass gives ``curve``, decreasing at 0, and its text. Tang et al. 2024, arXiv 2402.05749, eq. 4.
+    """
+
+    def curve(self, gap: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def curve_text(self, gap: str) -> str:
+        """``gap`` comes in brackets."""
+        raise NotImplementedError
+
+    def curve_latex(self, gap: str) -> str:
+        raise NotImplementedError
+
+    def __call__(self, reward_BK: Tensor, batch: Batch, context: Context) -> Tensor:
+        loss_BKK = self.curve(gaps(*context.roles(reward_BK), batch, context))
+        return over_pairs(given(batch.prefer_BKK, "comparisons", self), loss_BKK)
+
+    def text(self, preferred: str, dispreferred: str, margin: str) -> str:
+        return f"sum_ij(prefer * {self.curve_text(gap_text(preferred, dispreferred, margin))})"
+
+    def latex(self, preferred: str, dispreferred: str, margin: str) -> str:
+        return self.curve_latex(gap_latex(preferred, dispreferred, margin))
+
+
+class ResponseLoss(Declared):
+    """The mass-weighted mean of one curve for good responses and one for bad ones, each on its own.
+
+    A subclass gives ``liked``, ``disliked`` and their texts. On a pair the good and the bad response have
+    half the mass each, so a loss that is published as their sum is twice this one.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"labels"})
+    difference: ClassVar[bool] = False
+    reads_margin: ClassVar[bool] = False
+    arity: ClassVar[frozenset[str]] = frozenset({"single", "pair", "list"})
+
+    def liked(self, reward_BK: Tensor, context: Context) -> Tensor:
+        raise NotImplementedError
+
+    def disliked(self, reward_BK: Tensor, context: Context) -> Tensor:
+        raise NotImplementedError
+
+    def liked_text(self, reward: str) -> str:
+        raise NotImplementedError
+
+    def disliked_text(self, reward: str) -> str:
+        raise NotImplementedError
+
+    def liked_latex(self, reward: str) -> str:
+        raise NotImplementedError
+
+    def disliked_latex(self, reward: str) -> str:
+        raise NotImplementedError
+
+    def __call__(self, reward_BK: Tensor, batch: Batch, context: Context) -> Tensor:
+        good_BK, bad_BK = given(batch.good_BK, "labels", self), given(batch.bad_BK, "labels", self)
+        liked_BK, disliked_BK = context.roles(masked(reward_BK, batch.present_BK))
+        return (good_BK * self.liked(liked_BK, context) + bad_BK * self.disliked(disliked_BK, context)).sum(1)
+
+    def text(self, preferred: str, dispreferred: str, margin: str) -> str:
+        return f"sum_k(good * {self.liked_text(preferred)} + bad * {self.disliked_text(dispreferred)})"
+
+    def latex(self, preferred: str, dispreferred: str, margin: str) -> str:
+        good, bad = self.liked_latex(at(preferred, "+")), self.disliked_latex(at(dispreferred, "-"))
+        cases = rf"{good} & y_+ \text{{ desirable}} \\ {bad} & y_- \text{{ undesirable}}"
+        return rf"\begin{{cases}} {cases} \end{{cases}}"
+
 
 def given(values: Tensor | None, needs: str, objective: object) -> Tensor:
     """The tensor, or a ``ValueError`` that says which feedback the rows lack."""
     if values is None:
         raise ValueError(f"{type(objective).__name__} needs {needs}, and the rows of this batch carry none")
     return values
+
+
+def seen(step: Step | None, objective: object) -> Step:
+    """The whole-step statistic, or a ``ValueError`` that says that nobody took it."""
+    if step is None:
+        raise ValueError(f"{type(objective).__name__} needs the statistic of the whole step (Batch.probes)")
+    return step
 
 
 def gaps(preferred_BK: Tensor, dispreferred_BK: Tensor, batch: Batch, context: Context) -> Tensor:

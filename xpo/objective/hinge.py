@@ -6,22 +6,27 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from xpo.contracts import Batch, Context
-from xpo.objective.base import Declared, gap_latex, gap_text, gaps, given, over_pairs
+from xpo.objective.base import PairLoss
 from xpo.registry import register
 
 
 @register("objective", "hinge")
 @dataclass(frozen=True)
-class Hinge(Declared):
-    """max(0, 1 - gap). Liu et al. 2023, arXiv 2309.06657 (their hinge-norm)."""
+class Hinge(PairLoss):
+    """max(0, delta - gap). Zhao et al. 2023, arXiv 2305.10425, eq. 7; with delta 1 the hinge-norm of
+    Liu et al. 2023, arXiv 2309.06657. ``delta`` is in reward units."""
 
-    def __call__(self, reward_BK: Tensor, batch: Batch, context: Context) -> Tensor:
-        gap_BKK = gaps(*context.roles(reward_BK), batch, context)
-        return over_pairs(given(batch.prefer_BKK, "comparisons", self), (1 - gap_BKK).clamp(min=0))
+    delta: float = 1.0
 
-    def text(self, preferred: str, dispreferred: str, margin: str) -> str:
-        return f"sum_ij(prefer * relu(1 - {gap_text(preferred, dispreferred, margin)}))"
+    def __post_init__(self) -> None:
+        if not 0 <= self.delta < float("inf"):
+            raise ValueError(f"delta must be at least 0 and finite, got {self.delta}")
 
-    def latex(self, preferred: str, dispreferred: str, margin: str) -> str:
-        return rf"\max\left(0, 1 - {gap_latex(preferred, dispreferred, margin)}\right)"
+    def curve(self, gap: Tensor) -> Tensor:
+        return (self.delta - gap).clamp(min=0)
+
+    def curve_text(self, gap: str) -> str:
+        return f"relu({self.delta!r} - {gap})"
+
+    def curve_latex(self, gap: str) -> str:
+        return rf"\max\left(0, {self.delta} - {gap}\right)"

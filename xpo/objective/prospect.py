@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from xpo.contracts import Batch, Context, masked, no_gradient
-from xpo.objective.base import Declared, at, given
+from xpo.contracts import Batch, Context, Step, masked, no_gradient
+from xpo.objective.base import ResponseLoss, seen
 from xpo.registry import register
 
 
 @register("objective", "prospect")
 @dataclass(frozen=True)
-class Prospect(Declared):
+class Prospect(ResponseLoss):
     """KTO: weight (1 - sigmoid(+-(reward - z0))). Ethayarajh et al. 2024, arXiv 2402.01306, eq. 8.
 
     z0 is the mean reward of mismatched pairs (a prompt with a response of another row), over the whole
@@ -23,11 +24,7 @@ class Prospect(Declared):
     desirable_weight n_desirable / (undesirable_weight n_undesirable) is about 1 to 4/3.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"labels"})
-    difference: ClassVar[bool] = False
-    reads_margin: ClassVar[bool] = False
     statistic_rows: ClassVar[str] = "mismatched"
-    arity: ClassVar[frozenset[str]] = frozenset({"single", "pair", "list"})
 
     desirable_weight: float = 1.0
     undesirable_weight: float = 1.0
@@ -38,29 +35,40 @@ class Prospect(Declared):
                 raise ValueError(f"{key} must be above 0 and finite, got {self.__dict__[key]}")
 
     def observe(self, reward_BK: Tensor, batch: Batch) -> Tensor:
-        """[sum, count] of rewards of mismatched rows: masses in ``demo_BK`` if given, else 1 each."""
+        """[sum, count] of a row's rewards: masses in ``demo_BK`` if given, else 1 each."""
         present_BK = batch.present_BK
         mass_BK = present_BK if batch.demo_BK is None else batch.demo_BK
-        mass_BK = batch.weight_B[:, None] * masked(mass_BK.to(reward_BK.dtype), present_BK)
-        total = (mass_BK * masked(no_gradient(reward_BK), present_BK)).sum()
-        return torch.stack([total, mass_BK.sum()])
+        mass_BK = masked(mass_BK.to(reward_BK.dtype), present_BK)
+        total_B = (mass_BK * masked(no_gradient(reward_BK), present_BK)).sum(1)
+        return torch.stack([total_B, mass_BK.sum(1)], 1)
 
-    def __call__(self, reward_BK: Tensor, batch: Batch, context: Context) -> Tensor:
-        total, count = given(context.statistics, "mismatched rows (Batch.probes)", self)
-        z0 = no_gradient(torch.where(count > 0, total / count, total)).clamp(min=0)
-        desirable_BK, undesirable_BK = context.roles(masked(reward_BK, batch.present_BK))
-        good_BK = given(batch.good_BK, "labels", self) * self.desirable_weight
-        bad_BK = given(batch.bad_BK, "labels", self) * self.undesirable_weight
-        gain_BK = good_BK * torch.sigmoid(z0 - desirable_BK)
-        return (gain_BK + bad_BK * torch.sigmoid(undesirable_BK - z0)).sum(1)
+    def z0(self, context: Context) -> Tensor:
+        total, count = seen(context.step, self).mean_F()
+        return no_gradient(torch.where(count > 0, total / count, total)).clamp(min=0)
 
-    def text(self, preferred: str, dispreferred: str, margin: str) -> str:
-        good = f"{self.desirable_weight!r} * good * (1 - sigmoid({preferred} - z0))"
-        bad = f"{self.undesirable_weight!r} * bad * (1 - sigmoid(z0 - {dispreferred}))"
-        return f"sum_k({good} + {bad})"
+    def symbols(self, step: Step, batch: Batch) -> Mapping[str, Tensor]:
+        return {"z0": self.z0(Context(step=step))}
 
-    def latex(self, preferred: str, dispreferred: str, margin: str) -> str:
-        good = rf"{self.desirable_weight} \left(1 - \sigma({at(preferred, '+')} - z_0)\right)"
-        bad = rf"{self.undesirable_weight} \left(1 - \sigma(z_0 - {at(dispreferred, '-')})\right)"
-        cases = rf"{good} & y_+ \text{{ desirable}} \\ {bad} & y_- \text{{ undesirable}}"
-        return rf"\begin{{cases}} {cases} \end{{cases}}"
+    def metrics(
+        self, reward_BK: Tensor, batch: Batch, context: Context
+    ) -> Mapping[str, tuple[Tensor, Tensor]]:
+        rows = batch.weight_B.sum()
+        return {"kl": (self.z0(context) * rows, rows)}
+
+    def liked(self, reward_BK: Tensor, context: Context) -> Tensor:
+        return self.desirable_weight * torch.sigmoid(self.z0(context) - reward_BK)
+
+    def disliked(self, reward_BK: Tensor, context: Context) -> Tensor:
+        return self.undesirable_weight * torch.sigmoid(reward_BK - self.z0(context))
+
+    def liked_text(self, reward: str) -> str:
+        return f"{self.desirable_weight!r} * (1 - sigmoid({reward} - z0))"
+
+    def disliked_text(self, reward: str) -> str:
+        return f"{self.undesirable_weight!r} * (1 - sigmoid(z0 - {reward}))"
+
+    def liked_latex(self, reward: str) -> str:
+        return rf"{self.desirable_weight} \left(1 - \sigma({reward} - z_0)\right)"
+
+    def disliked_latex(self, reward: str) -> str:
+        return rf"{self.undesirable_weight} \left(1 - \sigma(z_0 - {reward})\right)"

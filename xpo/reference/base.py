@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from torch import Tensor
-
-from xpo.contracts import Batch
 from xpo.errors import UserError
 from xpo.model.loaded import fingerprint
 from xpo.reference.prepared import Prepared
@@ -39,8 +38,9 @@ class Base:
                 "reference=base is the model without its adapter; set adapter=lora or reference=frozen"
             )
 
-        def score(batch: Batch) -> Tensor:
+        @contextmanager
+        def host() -> Iterator[Any]:
             with evaluating(policy), policy.disable_adapter():
-                return scoring(policy, batch)
+                yield policy
 
-        return Prepared(score, fingerprint(policy, without=str(policy.base_model.prefix)))
+        return Prepared(host, scoring, fingerprint(policy, without=str(policy.base_model.prefix)))

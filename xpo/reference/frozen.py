@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from xpo.contracts import Batch
 from xpo.model.loaded import fingerprint
-from xpo.reference.prepared import Prepared, scorer, snapshot
+from xpo.reference.prepared import Host, Prepared, snapshot, standing
 from xpo.registry import register
 from xpo.scoring.parts import evaluating
 from xpo.scoring.score import Scoring
@@ -34,24 +34,25 @@ class Frozen:
 
     def prepare(self, policy: Any, scoring: Scoring, tokenizer: Any) -> Prepared:
         """Log-probs of the weights that the policy has now."""
-        score = _untouched(policy, scoring) if self.cache else scorer(snapshot(policy), scoring)
-        return Prepared(score, fingerprint(policy))
+        host = _untouched(policy) if self.cache else standing(snapshot(policy))
+        return Prepared(host, scoring, fingerprint(policy))
 
 
-def _untouched(policy: nn.Module, scoring: Scoring) -> Callable[[Batch], Tensor]:
-    """Score with the live policy for as long as no update has touched it."""
+def _untouched(policy: nn.Module) -> Host:
+    """The live policy for as long as no update has touched it."""
     before = _witness(policy)
 
-    def score(batch: Batch) -> Tensor:
+    @contextmanager
+    def host() -> Iterator[Any]:
         if not torch.equal(_witness(policy), before):
             raise RuntimeError(
                 "reference=frozen was asked for rows that are not in its cache after the policy was trained; "
                 "cache them before, or set reference.cache=false to keep a copy of the initial policy"
             )
         with evaluating(policy):
-            return scoring(policy, batch)
+            yield policy
 
-    return score
+    return host
 
 
 def _witness(policy: nn.Module) -> Tensor:

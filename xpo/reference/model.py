@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from xpo.model.hf import HuggingFace, load_pretrained
 from xpo.model.tokens import require_same
-from xpo.reference.prepared import Prepared, scorer
+from xpo.reference.prepared import Prepared, standing
 from xpo.registry import register
 from xpo.scoring.path import choose_path
 from xpo.scoring.score import Scoring
@@ -38,4 +38,4 @@ class OtherModel:
         require_same(loaded.tokenizer, tokenizer, f"reference.path={self.path}")
         model = loaded.model.requires_grad_(False)
         path = "plain" if scoring.path == "plain" else choose_path(model)[0]
-        return Prepared(scorer(model, dataclasses.replace(scoring, path=path)), loaded.fingerprint)
+        return Prepared(standing(model), dataclasses.replace(scoring, path=path), loaded.fingerprint)

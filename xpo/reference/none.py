@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
-from torch import Tensor
-
-from xpo.contracts import Batch
 from xpo.reference.prepared import Prepared
 from xpo.registry import register
 from xpo.scoring.score import Scoring
@@ -26,8 +22,4 @@ class NoReference:
 
     def prepare(self, policy: Any, scoring: Scoring, tokenizer: Any) -> Prepared:
         """Zeros, and an empty fingerprint."""
-        return Prepared(_zeros, "")
-
-
-def _zeros(batch: Batch) -> Tensor:
-    return torch.zeros(batch.mask_BKT.shape, dtype=torch.float32, device=batch.mask_BKT.device)
+        return Prepared(None, scoring, "")

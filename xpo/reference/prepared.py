@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -11,19 +12,41 @@ import torch
 from torch import Tensor, nn
 
 from xpo.contracts import Batch
+from xpo.reference.moving import Moving
+from xpo.scoring.parts import evaluating
 from xpo.scoring.score import Scoring
+from xpo.scoring.token_statistics import Distributions
+
+Host = Callable[[], AbstractContextManager[Any]]
+"""Within it the model that it gives is the reference, in eval mode."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """``prepared(batch)`` is ``ref_logp_BKT``, without gradient; ``fingerprint`` hashes the weights."""
+    """``prepared(batch)`` is ``ref_logp_BKT``, without gradient; ``fingerprint`` hashes the weights.
 
-    score: Callable[[Batch], Tensor]
+    ``host`` is None where there is no reference: then its log-probabilities are 0. ``moving``: the weights
+    of a reference that follows the policy.
+    """
+
+    host: Host | None
+    scoring: Scoring
     fingerprint: str
+    moving: Moving | None = None
 
     def __call__(self, batch: Batch) -> Tensor:
-        with torch.no_grad():
-            return self.score(batch)
+        if self.host is None:
+            return torch.zeros(batch.mask_BKT.shape, dtype=torch.float32, device=batch.mask_BKT.device)
+        with torch.no_grad(), self.host() as model:
+            return self.scoring(_beside(model, batch), batch)
+
+    def distributions(self, batch: Batch, span: slice) -> Distributions:
+        """What its whole next-token distributions come from. Raises ``ValueError`` without a reference."""
+        if self.host is None:
+            raise ValueError("reference=none has no next-token distributions")
+        with torch.no_grad(), self.host() as model:
+            found = self.scoring.distributions(_beside(model, batch), batch, span)
+            return Distributions(found.hidden_ED, found.head.detached())
 
 
 class ReferenceOption(Protocol):
@@ -53,10 +76,17 @@ def snapshot(policy: nn.Module) -> nn.Module:
     return copy.deepcopy(policy, shared).eval().requires_grad_(False)
 
 
-def scorer(model: nn.Module, scoring: Scoring) -> Callable[[Batch], Tensor]:
-    """Score with a model of its own, which follows the batches to their device."""
+def standing(model: nn.Module) -> Host:
+    """A model of its own."""
 
-    def score(batch: Batch) -> Tensor:
-        return scoring(model.to(batch.mask_BKT.device), batch)
+    @contextmanager
+    def host() -> Iterator[Any]:
+        with evaluating(model):
+            yield model
 
-    return score
+    return host
+
+
+def _beside(model: Any, batch: Batch) -> Any:
+    """The model on the batch's device."""
+    return model.to(batch.mask_BKT.device)

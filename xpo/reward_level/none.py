@@ -20,7 +20,6 @@ class NoLevel:
 
     gives_reward: ClassVar[bool] = False
     per_token: ClassVar[bool] = False  # the link acts on tokens: with a linear link nothing changes
-    gives_reward: ClassVar[bool] = False
 
     def apply(
         self, divergence: Divergence, length: Length, log_ratio_BKT: Tensor, mask_BKT: Tensor

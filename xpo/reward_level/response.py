@@ -19,7 +19,6 @@ class ResponseLevel:
 
     gives_reward: ClassVar[bool] = True
     per_token: ClassVar[bool] = False  # the link acts on tokens: with a linear link nothing changes
-    gives_reward: ClassVar[bool] = True
 
     def apply(
         self, divergence: Divergence, length: Length, log_ratio_BKT: Tensor, mask_BKT: Tensor

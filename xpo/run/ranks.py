@@ -35,3 +35,31 @@ def sum_over_ranks(values: Tensor) -> Tensor:
     moved = values.to("cuda" if torch.distributed.get_backend() == "nccl" else "cpu")
     torch.distributed.all_reduce(moved)
     return moved.to(values.device)
+
+
+def rows_of_all_ranks(values_NF: Tensor, weight_N: Tensor, index_N: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The rows of all ranks in the order of their index, fillers (index below 0) left out."""
+    import torch
+
+    table = torch.cat([values_NF.double(), weight_N.double()[:, None], index_N.double()[:, None]], 1)
+    if distributed():
+        table = _gathered(table)
+    table = table[table[:, -1] >= 0]
+    table = table[table[:, -1].argsort()]
+    kept = table[:, :-2].to(values_NF.dtype), table[:, -2].to(weight_N.dtype)
+    return *kept, table[:, -1].long()
+
+
+def _gathered(table: Tensor) -> Tensor:
+    """The tables of all ranks below each other; they may differ in length."""
+    import torch
+
+    moved = table.to("cuda" if torch.distributed.get_backend() == "nccl" else "cpu")
+    count = torch.tensor([len(moved)], device=moved.device)
+    counts = [torch.zeros_like(count) for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather(counts, count)
+    most = max(int(number) for number in counts)
+    padded = torch.cat([moved, moved.new_full((most - len(moved), moved.shape[1]), -1.0)])
+    tables = [torch.empty_like(padded) for _ in counts]
+    torch.distributed.all_gather(tables, padded)
+    return torch.cat(tables).to(table.device)

@@ -19,6 +19,11 @@ class Head:
     scale: float = 1.0
     softcap: float | None = None
 
+    def detached(self) -> Head:
+        """The same weights without gradient, in storage of their own reach."""
+        bias_V = None if self.bias_V is None else self.bias_V.detach()
+        return Head(self.weight_VD.detach(), bias_V, self.scale, self.softcap)
+
 
 @dataclass(frozen=True, eq=False)
 class Targets:

@@ -13,6 +13,7 @@ from xpo.scoring.head import Targets, edge_logp
 from xpo.scoring.parts import decoder, output_head
 from xpo.scoring.plain import plain_hidden
 from xpo.scoring.support import Support
+from xpo.scoring.token_statistics import Distributions, TokenStatistic, token_statistics
 
 
 @dataclass(frozen=True)
@@ -33,41 +34,85 @@ class Scoring:
             raise ValueError(f"chunk must be at least 1, got {self.chunk}")
 
     def __call__(self, model: Any, batch: Batch) -> Tensor:
-        packed = batch.packed
-        count = len(packed.edge_token_E)
-        if packed.prompt_edge_BP is not None:
-            count -= int((packed.prompt_edge_BP >= 0).sum())
-        logp_E = self._edges(model, batch, slice(count))
-        return _spread(logp_E, packed.edge_BKT, batch.mask_BKT)
+        span = response_edges(batch.packed)
+        return spread(self.logp(self.distributions(model, batch, span), batch, span), batch)
 
     def with_prompt(self, model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
         """``logp_BKT`` and ``prompt_logp_BP`` (0 at the first token and at padding) from one forward pass.
 
         Raises ``ValueError`` if the batch was packed without prompt edges.
         """
-        packed = batch.packed
-        if packed.prompt_edge_BP is None:
-            raise ValueError("this batch has no prompt edges; pack it with prompt_edges=True")
-        logp_E = self._edges(model, batch, slice(None))
-        prompt_logp_BP = _spread(logp_E, packed.prompt_edge_BP.clamp(min=0), packed.prompt_edge_BP >= 0)
-        return _spread(logp_E, packed.edge_BKT, batch.mask_BKT), prompt_logp_BP
+        logp_BKT, prompt_logp_BP, _ = self.everything(model, batch, prompt=True)
+        assert prompt_logp_BP is not None
+        return logp_BKT, prompt_logp_BP
 
-    def _edges(self, model: Any, batch: Batch, span: slice) -> Tensor:
+    def everything(
+        self, model: Any, batch: Batch, prompt: bool
+    ) -> tuple[Tensor, Tensor | None, Distributions]:
+        """``logp_BKT``, ``prompt_logp_BP`` if wanted, and the distributions of ``response_edges``."""
+        if prompt and batch.packed.prompt_edge_BP is None:
+            raise ValueError("this batch has no prompt edges; pack it with prompt_edges=True")
+        responses = response_edges(batch.packed)
+        span = slice(None) if prompt else responses
+        found = self.distributions(model, batch, span)
+        logp_E = self.logp(found, batch, span)
+        prompt_logp_BP, edge_BP = None, batch.packed.prompt_edge_BP
+        if prompt and edge_BP is not None:
+            prompt_logp_BP = _spread(logp_E, edge_BP.clamp(min=0), edge_BP >= 0)
+        return spread(logp_E, batch), prompt_logp_BP, Distributions(found.hidden_ED[responses], found.head)
+
+    def distributions(self, model: Any, batch: Batch, span: slice) -> Distributions:
+        """The hidden states that predict the edges of the span, and the head over them."""
         packed = batch.packed
-        token_E, depth_E = packed.edge_token_E[span], packed.edge_depth_E[span]
         if self.path == "shared":
             hidden_ED = shared_hidden(model, packed)[packed.edge_node_E[span]]
         else:
             hidden_ED = plain_hidden(model, batch, span)
-        head = output_head(model)
-        edges = max(1, self.chunk // len(head.weight_VD))
-        return edge_logp(hidden_ED, head, self._targets(token_E, depth_E), edges)
+        return Distributions(hidden_ED, output_head(model))
 
-    def _targets(self, token_E: Tensor, depth_E: Tensor) -> Targets:
+    def logp(self, found: Distributions, batch: Batch, span: slice) -> Tensor:
+        """log p of the edges' own tokens, E."""
+        return edge_logp(found.hidden_ED, found.head, self._targets(batch.packed, span), self._edges(found))
+
+    def statistics(
+        self,
+        wanted: tuple[TokenStatistic, ...],
+        policy: Distributions,
+        reference: Distributions | None,
+        batch: Batch,
+    ) -> dict[str, Tensor]:
+        """Statistics of the next-token distributions at response tokens, each BKT by its name.
+
+        Both ``Distributions`` are those of ``response_edges``; never more than ``chunk`` logits exist.
+        """
+        if not wanted:
+            return {}
+        targets = self._targets(batch.packed, response_edges(batch.packed))
+        found = token_statistics(wanted, policy, reference, targets, self._edges(policy))
+        return {name: spread(value_E, batch) for name, value_E in found.items()}
+
+    def _edges(self, found: Distributions) -> int:
+        return max(1, self.chunk // len(found.head.weight_VD))
+
+    def _targets(self, packed: Packed, span: slice) -> Targets:
+        token_E, depth_E = packed.edge_token_E[span], packed.edge_depth_E[span]
         if self.support is None:
             return Targets(token_E)
         self.support.check(token_E, depth_E)
         return Targets(token_E, self.support.table(token_E.device), self.support.rows(depth_E))
+
+
+def response_edges(packed: Packed) -> slice:
+    """The edges of response tokens; those of prompts come after them."""
+    count = len(packed.edge_token_E)
+    if packed.prompt_edge_BP is not None:
+        count -= int((packed.prompt_edge_BP >= 0).sum())
+    return slice(count)
+
+
+def spread(value_E: Tensor, batch: Batch) -> Tensor:
+    """Edge values at every response token that uses the edge, BKT; zeros outside the mask."""
+    return _spread(value_E, batch.packed.edge_BKT, batch.mask_BKT)
 
 
 def shared_hidden(model: Any, packed: Packed) -> Tensor:

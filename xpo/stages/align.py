@@ -10,7 +10,7 @@ from typing import Any
 from xpo.arrow import OffPolicy
 from xpo.contracts import Batch, Row
 from xpo.data.collate import Collator
-from xpo.data.loader import EvalLoader, Probes
+from xpo.data.loader import EvalLoader, ProbeRows
 from xpo.data.plan import Sizes
 from xpo.module.off_policy import OffPolicyModule
 from xpo.reference.cache import ReferenceCache, hash_rows, open_or_build
@@ -22,7 +22,7 @@ from xpo.run.say import say
 from xpo.scoring.path import self_check
 from xpo.stages.fit import Job, fit
 from xpo.stages.heldout import held_out
-from xpo.stages.loaders import probe_batches, training_loader
+from xpo.stages.loaders import probe_batch, training_loader
 from xpo.stages.setting import Setting
 from xpo.stages.source import Measure, Policy, Rows
 
@@ -47,10 +47,17 @@ class Alignment:
         return rank(), world_size(self.setting.composition.trainer)
 
     @property
-    def probes(self) -> Probes:
-        """The rows of the objective's whole-step statistic."""
-        bos_id = self.policy.tokenizer.bos_token_id
-        return Probes(self.setting.composition.objective.statistic_rows, self.rows.limits, bos_id)
+    def probes(self) -> ProbeRows:
+        """The rows of whole-step statistics."""
+        return ProbeRows(self.arrow.statistic_rows, self.rows.limits, self.policy.tokenizer.bos_token_id)
+
+    @property
+    def caches(self) -> bool:
+        """Whether the reference's log-probabilities are computed once: nothing else is asked of it then."""
+        option = self.setting.composition.reference
+        lasting = "mismatched" in self.arrow.statistic_rows
+        whole = any(statistic.needs_reference for statistic in self.arrow.token_statistics)
+        return option.cacheable and option.cache and not lasting and not whole
 
     def collator(self, ref: ReferenceCache | None = None) -> Collator:
         return Collator(
@@ -74,7 +81,13 @@ def align(alignment: Alignment) -> dict[str, float]:
     )
     steps = c.trainer.total_steps(len(alignment.rows.train))
     module = OffPolicyModule(
-        alignment.policy.model, alignment.arrow, alignment.policy.scoring, reference, c.optimizer, steps
+        alignment.policy.model,
+        alignment.arrow,
+        alignment.policy.scoring,
+        reference,
+        c.optimizer,
+        steps,
+        c.critic.build(alignment.policy.model),
     )
 
     def evaluate() -> Mapping[str, float]:
@@ -112,11 +125,7 @@ def _checked(alignment: Alignment) -> Alignment:
 def _reference(alignment: Alignment) -> Prepared:
     """Where rows that are not cached will be asked for, the reference must outlive the first update."""
     option = alignment.setting.composition.reference
-    if (
-        option.cacheable
-        and option.cache
-        and alignment.setting.composition.objective.statistic_rows == "mismatched"
-    ):
+    if option.cacheable and option.cache and not alignment.caches:
         option = dataclasses.replace(option, cache=False)
     return option.prepare(alignment.policy.model, alignment.policy.scoring, alignment.policy.tokenizer)
 
@@ -124,8 +133,7 @@ def _reference(alignment: Alignment) -> Prepared:
 def _cached(
     alignment: Alignment, reference: Prepared, rows: Sequence[Row], split: str
 ) -> ReferenceCache | None:
-    option = alignment.setting.composition.reference
-    if not (option.cacheable and option.cache) or not rows:
+    if not alignment.caches or not rows:
         return None
     c = alignment.setting.composition
     parts = {
@@ -158,13 +166,12 @@ def _held_out(alignment: Alignment, module: OffPolicyModule, ref: ReferenceCache
     if not rows:
         return {}
     loader = _eval_loader(alignment, rows, ref)
-    wants_probes = alignment.setting.composition.objective.statistic_rows != "none"
-    return held_out(module, loader, _probes(alignment) if wants_probes else None)
+    return held_out(module, loader, _probes(alignment, ref) if alignment.arrow.statistic_rows else None)
 
 
-def _probes(alignment: Alignment) -> tuple[Batch, ...]:
-    return probe_batches(
-        alignment.rows, alignment.sizes, alignment.collator(), alignment.ranks, alignment.probes
+def _probes(alignment: Alignment, ref: ReferenceCache | None) -> Batch:
+    return probe_batch(
+        alignment.rows, alignment.sizes, alignment.collator(ref), alignment.ranks, alignment.probes
     )
 
 

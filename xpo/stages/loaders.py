@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from xpo.contracts import Batch, Row
+from xpo.contracts import Batch, Probes, Row
 from xpo.data.collate import Collator
-from xpo.data.loader import Probes, StepLoader, totals_of
+from xpo.data.loader import ProbeRows, StepLoader, totals_of
 from xpo.data.plan import Sizes
 from xpo.stages.source import Rows
 
@@ -21,12 +21,15 @@ class PopulationLoader:
 
     micro_batches = 1
 
-    def __init__(self, rows: Rows, collator: Collator, rank: int, world_size: int, probes: bool) -> None:
-        batch = _whole(rows.train, collator, rank, world_size)
-        if probes:
-            assert rows.probes is not None
-            probe = _whole(rows.probes, dataclasses.replace(collator, ref=None), rank, world_size)
-            batch = dataclasses.replace(batch, probes=(probe,))
+    def __init__(self, rows: Rows, collator: Collator, ranks: tuple[int, int], kinds: frozenset[str]) -> None:
+        batch = _whole(rows.train, collator, *ranks)
+        if kinds:
+            mismatched = None
+            if "mismatched" in kinds:
+                assert rows.probes is not None
+                mismatched = (_whole(rows.probes, dataclasses.replace(collator, ref=None), *ranks),)
+            probes = Probes(() if "step" in kinds else None, mismatched)
+            batch = dataclasses.replace(batch, probes=probes)
         self._batch = batch
 
     def __len__(self) -> int:
@@ -51,26 +54,19 @@ def _whole(rows: Sequence[Row], collator: Collator, rank: int, world_size: int) 
 
 
 def training_loader(
-    rows: Rows, sizes: Sizes, collator: Collator, *, ranks: tuple[int, int], probes: Probes
+    rows: Rows, sizes: Sizes, collator: Collator, *, ranks: tuple[int, int], probes: ProbeRows
 ) -> Any:
     """The loader of a training stage; ``ranks`` is (rank, world size)."""
-    rank, world_size = ranks
     if rows.population:
-        return PopulationLoader(rows, collator, rank, world_size, probes=probes.rows != "none")
+        return PopulationLoader(rows, collator, ranks, probes.kinds)
+    rank, world_size = ranks
     return StepLoader(rows.train, sizes, collator, rank=rank, world_size=world_size, probes=probes)
 
 
-def probe_batches(
-    rows: Rows, sizes: Sizes, collator: Collator, ranks: tuple[int, int], probes: Probes
-) -> tuple[Batch, ...]:
-    """The rows of a whole-step statistic over the held-out rows, taken as one step."""
-    rank, world_size = ranks
-    if rows.population:
-        first = next(iter(PopulationLoader(rows, collator, rank, world_size, probes=True)))
-    else:
-        whole = dataclasses.replace(sizes, batch_size=len(rows.test))
-        first = next(
-            iter(StepLoader(rows.test, whole, collator, rank=rank, world_size=world_size, probes=probes))
-        )
-    assert first.probes is not None
-    return first.probes
+def probe_batch(
+    rows: Rows, sizes: Sizes, collator: Collator, ranks: tuple[int, int], probes: ProbeRows
+) -> Batch:
+    """A micro-batch with the probes of whole-step statistics over the held-out rows, taken as one step."""
+    held_out = dataclasses.replace(rows, train=rows.test)
+    whole = dataclasses.replace(sizes, batch_size=max(1, len(rows.test)))
+    return next(iter(training_loader(held_out, whole, collator, ranks=ranks, probes=probes)))

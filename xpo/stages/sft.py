@@ -7,12 +7,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from xpo.anchor.none import NoAnchor
 from xpo.arrow import OffPolicy
 from xpo.compose.composition import Composition
 from xpo.data.collate import Collator
-from xpo.data.loader import Probes
+from xpo.data.loader import ProbeRows
 from xpo.data.plan import Sizes
 from xpo.divergence.none import NoDivergence
+from xpo.label_noise.none import NoNoise
 from xpo.length.sum import Sum
 from xpo.margin.none import NoMargin
 from xpo.model.loaded import Loaded, fingerprint
@@ -33,6 +35,7 @@ from xpo.stages.fit import Job, fit
 from xpo.stages.loaders import training_loader
 from xpo.stages.setting import Setting
 from xpo.stages.source import Policy, Rows, Source
+from xpo.weighting.none import NoWeighting
 
 
 def wanted(setting: Setting, source: Source, loaded: Loaded) -> str | None:
@@ -63,7 +66,7 @@ def _train(setting: Setting, rows: Rows, policy: Policy) -> float:
     sizes = Sizes(c.sft.batch_size, c.trainer.tokens_per_micro_batch, seed=c.seed)
     collator = Collator(policy.tokenizer.pad_token_id, support=policy.scoring.support)
     ranks = (rank(), world_size(c.trainer))
-    loader = training_loader(rows, sizes, collator, ranks=ranks, probes=Probes())
+    loader = training_loader(rows, sizes, collator, ranks=ranks, probes=ProbeRows())
     length = {"steps": c.sft.steps, "epochs": c.sft.epochs}
     settings = dataclasses.replace(c.trainer, batch_size=c.sft.batch_size, **length)
     steps = settings.total_steps(len(rows.train))
@@ -93,10 +96,13 @@ def likelihood_arrow() -> OffPolicy:
         reward=NoReward(),
         reward_form=NoForm(),
         polarity=Both(),
+        label_noise=NoNoise(),
         margin=NoMargin(),
         objective=Likelihood(),
+        weighting=NoWeighting(),
         reduce=Tokens(),
         sft=NoSFT(),
+        anchor=NoAnchor(),
         given_reference=False,
     )
 

@@ -20,7 +20,9 @@ ROWWISE = (
     "bad_BK",
     "demo_BK",
     "score_BK",
+    "mass_BK",
     "win_BKK",
+    "margin_BKK",
 )
 
 
@@ -33,6 +35,15 @@ class Toy:
     ref_logp_BKT: Tensor
     reward_BK: Tensor
     prompt_logp_BP: Tensor
+
+    def token_BKT(self, name: str) -> Tensor:
+        """Numbers that stand for a statistic of next-token distributions, the same for the same tokens."""
+        return -0.3 * self.logp_BKT + 0.1 * (sum(map(ord, name)) % 7) * torch.cos(self.ref_logp_BKT)
+
+    def value(self, name: str) -> Tensor:
+        """Numbers that stand for what a critic says: of prompts (..._B), responses' tokens (..._BKT)."""
+        tokens = 0.5 * torch.sin((sum(map(ord, name)) % 11) + 3 * self.ref_logp_BKT)
+        return {"B": tokens[:, 0, 0], "BKT": tokens}[name.rsplit("_", 1)[1]]
 
     def rows(self, index: list[int]) -> Toy:
         """These rows only, in this order (denominators stay those of the whole step)."""
@@ -93,7 +104,9 @@ def toy(rows: int = 4, responses: int = 3, tokens: int = 5, ragged: bool = True,
         bad_BK=present / present.sum(1, keepdim=True) - good,
         demo_BK=_normalised(present * uniform(rows, responses), 1),
         score_BK=3 * uniform(rows, responses),
+        mass_BK=_normalised(present * uniform(rows, responses), 1),
         win_BKK=win,
+        margin_BKK=uniform(rows, responses, responses),
     )
     return Toy(batch, logp, ref_logp, 3 * uniform(rows, responses) - 3.5, -uniform(rows, 4))
 

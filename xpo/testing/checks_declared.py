@@ -18,6 +18,7 @@ FIELDS = {
     "scores": ("score_BK",),
     "wins": ("win_BKK",),
     "demonstrations": ("demo_BK",),
+    "margins": ("margin_BKK",),
 }
 
 

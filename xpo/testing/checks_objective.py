@@ -11,6 +11,7 @@ from torch.nn.functional import pad
 
 from xpo.testing.batches import toy
 from xpo.testing.run_objective import loss as loss_of
+from xpo.testing.run_objective import step_of
 from xpo.testing.tools import differ, gradient, require, same
 
 
@@ -34,10 +35,12 @@ def precisions_agree(objective: Any) -> None:
 def a_row_alone_is_as_in_a_batch(objective: Any) -> None:
     t = toy()
     whole = loss_of(objective, t)
-    alone = torch.cat([loss_of(objective, t.rows([b])) for b in range(4)])
+    alone = torch.cat([loss_of(objective, t.rows([b]), whole=t) for b in range(4)])
     same(alone, whole, "a row's loss depends on the other rows")
     order = [2, 0, 3, 1]
-    same(loss_of(objective, t.rows(order)), whole[order], "the loss depends on the order of the rows")
+    same(
+        loss_of(objective, t.rows(order), whole=t), whole[order], "the loss depends on the order of the rows"
+    )
 
 
 def weights_and_totals_are_left_to_the_reduction(objective: Any) -> None:
@@ -45,7 +48,7 @@ def weights_and_totals_are_left_to_the_reduction(objective: Any) -> None:
     other = t.replace(
         weight_B=3 * t.batch.weight_B, totals=dataclasses.replace(t.batch.totals, rows=1.0, tokens=1.0)
     )
-    same(loss_of(objective, other), loss_of(objective, t), "loss_B is weighted or reduced already")
+    same(loss_of(objective, other, whole=t), loss_of(objective, t), "loss_B is weighted or reduced already")
 
 
 def order_of_responses_does_not_matter(objective: Any) -> None:
@@ -53,9 +56,11 @@ def order_of_responses_does_not_matter(objective: Any) -> None:
     order = torch.tensor([2, 0, 1])
     changes: dict[str, Tensor] = {"mask_BKT": t.batch.mask_BKT[:, order]}
     changes |= {
-        name: getattr(t.batch, name)[:, order] for name in ("good_BK", "bad_BK", "demo_BK", "score_BK")
+        name: getattr(t.batch, name)[:, order]
+        for name in ("good_BK", "bad_BK", "demo_BK", "score_BK", "mass_BK")
     }
-    changes |= {name: getattr(t.batch, name)[:, order][:, :, order] for name in ("prefer_BKK", "win_BKK")}
+    squares = ("prefer_BKK", "win_BKK", "margin_BKK")
+    changes |= {name: getattr(t.batch, name)[:, order][:, :, order] for name in squares}
     moved = t.replace(**changes)
     moved = dataclasses.replace(moved, reward_BK=t.reward_BK[:, order], logp_BKT=t.logp_BKT[:, order])
     same(loss_of(objective, moved), loss_of(objective, t), "the loss depends on the order of the responses")
@@ -81,8 +86,8 @@ def padding_is_not_read(objective: Any) -> None:
 def further_padding_changes_nothing(objective: Any) -> None:
     t = toy()
     k, kk, kt = (0, 1), (0, 1, 0, 1), (0, 2, 0, 1)
-    pads = {"prefer_BKK": kk, "win_BKK": kk, "mask_BKT": kt}
-    pads |= {"good_BK": k, "bad_BK": k, "demo_BK": k, "score_BK": k}
+    pads = {"prefer_BKK": kk, "win_BKK": kk, "margin_BKK": kk, "mask_BKT": kt}
+    pads |= {"good_BK": k, "bad_BK": k, "demo_BK": k, "score_BK": k, "mass_BK": k}
     longer = t.replace(**{name: pad(getattr(t.batch, name), by) for name, by in pads.items()})
     longer = dataclasses.replace(longer, reward_BK=pad(t.reward_BK, k), logp_BKT=pad(t.logp_BKT, kt))
     same(loss_of(objective, longer), loss_of(objective, t), "the loss depends on how far the batch is padded")
@@ -92,7 +97,8 @@ def gradients_are_right(objective: Any) -> None:
     t = toy(rows=2)
 
     def loss(reward_BK: Tensor, logp_BKT: Tensor) -> Tensor:
-        return loss_of(objective, dataclasses.replace(t, reward_BK=reward_BK, logp_BKT=logp_BKT))
+        changed = dataclasses.replace(t, reward_BK=reward_BK, logp_BKT=logp_BKT)
+        return loss_of(objective, changed, whole=t)
 
     leaves = (t.reward_BK.clone().requires_grad_(), t.logp_BKT.clone().requires_grad_())
     torch.autograd.gradcheck(loss, leaves)  # raises with both Jacobians
@@ -141,13 +147,17 @@ def statistic_is_a_sum_without_gradient(objective: Any) -> None:
     leaf = t.reward_BK.clone().requires_grad_()
     whole = objective.observe(leaf, t.batch)
     require(not whole.requires_grad, "the statistic carries a gradient")
+    require(whole.dim() == 2 and len(whole) == 4, f"observe gives {tuple(whole.shape)} for 4 rows, not BF")
     parts = [objective.observe(t.rows([b]).reward_BK, t.rows([b]).batch) for b in range(4)]
-    same(sum(parts), whole, "the statistic of a batch is not the sum of its rows'")
+    same(torch.cat(parts), whole, "what is observed in a row depends on the others")
     garbage = leaf.detach().masked_fill(~t.batch.present_BK, torch.nan)
     same(objective.observe(garbage, t.batch), whole, "the statistic reads responses that are not there")
+    larger = dataclasses.replace(t, reward_BK=t.reward_BK.abs() * 3)
+    other = step_of(objective.observe(larger.reward_BK, larger.batch), larger, objective.memory)
+    memory = objective.remember(other) if objective.memory else other.memory
     differ(
         loss_of(objective, t),
-        loss_of(objective, t, statistics=whole.abs() * 3),
+        loss_of(objective, t, step=dataclasses.replace(other, memory=memory)),
         "the statistic changes nothing",
     )
 

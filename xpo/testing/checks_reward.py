@@ -99,12 +99,26 @@ def polarity_declares_itself(polarity: Any) -> None:
 
 
 def margin_declares_itself(margin: Any) -> None:
-    found = torch.as_tensor(margin(toy().batch, 0.7)).double()
+    t = toy()
+    reward = t.reward_BK + 2.5  # of either sign
+    found = torch.as_tensor(margin(t.batch, 0.7, reward)).double()
+    moved = torch.as_tensor(margin(t.batch, 0.7, reward + torch.arange(4.0)[:, None])).double()
+    require(
+        torch.allclose(found, moved) == margin.difference,
+        f"difference={margin.difference}, but adding c(x) to the rewards says otherwise",
+    )
+    fields = {"scores": "score_BK", "margins": "margin_BKK"}
+    for need in sorted(margin.needs):
+        try:
+            margin(t.replace(**{fields[need]: None}).batch, 0.7, reward)
+        except ValueError:
+            continue
+        raise AssertionError(f"needs {need}, but does without, or fails with no ValueError")
     require(bool(torch.isfinite(found).all()), "the margin is not finite")
     require(bool(found.any()) == margin.applies, f"applies={margin.applies}, but the margin is {found}")
     require(bool(margin.formula(0.7)) == margin.applies, "the formula does not show the margin")
     for field, other in variants(margin):
-        differ(found, torch.as_tensor(other(toy().batch, 0.7)), f"the margin does not depend on {field}")
+        differ(found, torch.as_tensor(other(t.batch, 0.7, reward)), f"the margin does not depend on {field}")
         require(margin.formula(0.7) != other.formula(0.7), f"the formula's text does not show {field}")
 
 

@@ -1,0 +1,1 @@
+"""What else holds the policy near its reference, beside the objective."""

@@ -1,0 +1,1 @@
+"""Networks that are trained beside the policy: values of prompts and tokens."""

@@ -1,0 +1,20 @@
+"""No critic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from xpo.registry import register
+
+
+@register("critic", "none")
+@dataclass(frozen=True)
+class NoCritic:
+    """The policy alone is trained."""
+
+    gives: ClassVar[frozenset[str]] = frozenset()
+
+    def build(self, policy: Any) -> None:
+        """Nothing to train beside the policy."""
+        return None

@@ -1,0 +1,1 @@
+"""What labels are corrected for: an assumed rate at which they are flipped."""

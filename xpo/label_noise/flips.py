@@ -1,0 +1,43 @@
+"""Labels are taken for flipped at a known rate, and the flips are undone in expectation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from xpo.contracts import Batch
+from xpo.label_noise.mixed import mixed
+from xpo.registry import register
+
+
+@register("label_noise", "flips")
+@dataclass(frozen=True)
+class Flips:
+    """Robust DPO: the unbiased estimate of the loss under true labels. Chowdhury et al. 2024,
+    arXiv 2403.00409, eq. 13: ((1 - rate) l(gap) - rate l(-gap)) / (1 - 2 rate).
+
+    The opposite label has negative mass, so losses that grow without end (logistic, hinge, squared) have
+    no lower bound: where labels are separable, stop early, clip gradients or add a likelihood term.
+    """
+
+    applies: ClassVar[bool] = True
+    unbounded: ClassVar[bool] = True
+
+    rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate < 0.5:
+            raise ValueError(f"rate must be above 0 and below 0.5, got {self.rate} (see label_noise=none)")
+
+    def __call__(self, batch: Batch) -> Batch:
+        scale = 1 - 2 * self.rate
+        return mixed(batch, (1 - self.rate) / scale, -self.rate / scale)
+
+    def undoes(self, rate: float) -> bool:
+        """Flips at its own rate."""
+        return math.isclose(rate, self.rate)
+
+    def text(self, given: str, other: str) -> str:
+        rate = repr(self.rate)
+        return f"((1 - {rate}) * {given} - {rate} * {other}) / (1 - 2 * {rate})"

@@ -1,0 +1,37 @@
+"""The policy as it was some steps ago."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from xpo.model.loaded import fingerprint
+from xpo.reference.moving import Moving
+from xpo.reference.prepared import Prepared
+from xpo.registry import register
+from xpo.scoring.score import Scoring
+
+
+@register("reference", "previous")
+@dataclass(frozen=True)
+class Previous:
+    """Every ``every`` optimizer steps the policy becomes its own reference.
+
+    TR-DPO with hard updates: Gorbatovski et al. 2024, arXiv 2404.09656, eq. 7 (their tau is ``every``).
+    """
+
+    given: ClassVar[bool] = True
+    needs_adapter: ClassVar[bool] = False
+    cacheable: ClassVar[bool] = False
+    cache: ClassVar[bool] = False
+
+    every: int = 512
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ValueError(f"every must be at least 1, got {self.every}")
+
+    def prepare(self, policy: Any, scoring: Scoring, tokenizer: Any) -> Prepared:
+        """A copy of the trained weights that jumps to the policy's."""
+        moving = Moving(policy, 1.0, self.every)
+        return Prepared(moving.host, scoring, fingerprint(policy), moving)

@@ -1,0 +1,143 @@
+"""What some methods read of whole next-token distributions: one number per token, from chunks of logits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import log_softmax
+from torch.utils.checkpoint import checkpoint
+
+from xpo.scoring.head import Head, Targets
+
+FORCED = 1e4
+"""Log-probability that stands for "there is no other token": no loss can be gained against it."""
+
+
+class TokenStatistic(Protocol):
+    """From log p over the vocabulary, C tokens at a time, in float32 nats; absent tokens have -inf.
+
+    ``differentiable``: its gradient reaches the policy. ``needs_reference``: it reads the reference's
+    distribution too, which no cache of log-probabilities of tokens can give.
+    """
+
+    name: ClassVar[str]
+    differentiable: ClassVar[bool]
+    needs_reference: ClassVar[bool]
+
+    def __call__(self, logp_CV: Tensor, ref_logp_CV: Tensor, token_C: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class ReferenceKL:
+    """KL(ref || policy) of the next token. Zeng et al. 2024, arXiv 2404.11999, eq. 9."""
+
+    name: ClassVar[str] = "kl_ref"
+    differentiable: ClassVar[bool] = True
+    needs_reference: ClassVar[bool] = True
+
+    def __call__(self, logp_CV: Tensor, ref_logp_CV: Tensor, token_C: Tensor) -> Tensor:
+        possible = ref_logp_CV > -torch.inf  # 0 log 0 = 0, without a NaN in the gradient
+        gap_CV = torch.where(possible, ref_logp_CV, 0.0) - torch.where(possible, logp_CV, 0.0)
+        return (ref_logp_CV.exp() * gap_CV).sum(1)
+
+
+@dataclass(frozen=True)
+class Concentration:
+    """log sum_v p_v^2: the log-probability that a sampled token has on average. arXiv 2406.11827, eq. 5."""
+
+    name: ClassVar[str] = "log_sum_p2"
+    differentiable: ClassVar[bool] = False
+    needs_reference: ClassVar[bool] = False
+
+    def __call__(self, logp_CV: Tensor, ref_logp_CV: Tensor, token_C: Tensor) -> Tensor:
+        return torch.logsumexp(2 * logp_CV, 1)
+
+
+@dataclass(frozen=True)
+class Entropy:
+    """-sum_v p_v log p_v, in nats."""
+
+    name: ClassVar[str] = "entropy"
+    differentiable: ClassVar[bool] = True
+    needs_reference: ClassVar[bool] = False
+
+    def __call__(self, logp_CV: Tensor, ref_logp_CV: Tensor, token_C: Tensor) -> Tensor:
+        return -(logp_CV.exp() * torch.where(logp_CV > -torch.inf, logp_CV, 0.0)).sum(1)
+
+
+@dataclass(frozen=True)
+class Rival:
+    """log p of another token than the one that stands there, drawn from the ``top`` likeliest ones.
+
+    Adolphs et al. 2022, arXiv 2211.05826, section 3. Where no other token is possible it is ``FORCED``.
+    """
+
+    name: ClassVar[str] = "rival"
+    differentiable: ClassVar[bool] = True
+    needs_reference: ClassVar[bool] = False
+
+    top: int = 5
+
+    def __call__(self, logp_CV: Tensor, ref_logp_CV: Tensor, token_C: Tensor) -> Tensor:
+        others_CV = logp_CV.detach().scatter(1, token_C[:, None], -torch.inf)
+        best_CR, index_CR = others_CV.topk(min(self.top, others_CV.shape[1]), dim=1)
+        noise_CR = -torch.empty_like(best_CR).exponential_().log()
+        drawn_C1 = index_CR.gather(1, (best_CR + noise_CR).argmax(1, keepdim=True))
+        picked_C = logp_CV.gather(1, drawn_C1).squeeze(1)
+        return torch.where(best_CR[:, 0] > -torch.inf, picked_C, FORCED)
+
+
+@dataclass(frozen=True, eq=False)
+class Distributions:
+    """What predicts E tokens: hidden states and the head over them."""
+
+    hidden_ED: Tensor
+    head: Head
+
+    def logp(self, span: slice, targets: Targets) -> Tensor:
+        """log p of some of the edges, CV, differentiable."""
+        hidden_CD, head = self.hidden_ED[span], self.head
+        logits_CV = torch.nn.functional.linear(hidden_CD, head.weight_VD.to(hidden_CD.dtype)).float()
+        if head.bias_V is not None:
+            logits_CV = logits_CV + head.bias_V
+        logits_CV = logits_CV * head.scale
+        if head.softcap is not None:
+            logits_CV = head.softcap * torch.tanh(logits_CV / head.softcap)
+        if targets.table_RV is not None and targets.row_E is not None:
+            logits_CV = logits_CV.masked_fill(~targets.table_RV[targets.row_E[span]], -torch.inf)
+        return log_softmax(logits_CV, 1)
+
+
+def token_statistics(
+    wanted: tuple[TokenStatistic, ...],
+    policy: Distributions,
+    reference: Distributions | None,
+    targets: Targets,
+    chunk: int,
+) -> dict[str, Tensor]:
+    """Each statistic by name, E. ``chunk`` edges have logits at a time, in the backward pass too."""
+
+    def values(span: slice, hidden_CD: Tensor) -> Tensor:
+        logp_CV = Distributions(hidden_CD, policy.head).logp(slice(None), _cut(targets, span))
+        ref_logp_CV = logp_CV.detach() if reference is None else reference.logp(span, targets)
+        parts = [
+            s(logp_CV if s.differentiable else logp_CV.detach(), ref_logp_CV, targets.token_E[span])
+            for s in wanted
+        ]
+        return torch.stack(parts)
+
+    count = len(policy.hidden_ED)
+    found = [
+        checkpoint(values, span, policy.hidden_ED[span], use_reentrant=False)
+        for span in (slice(start, min(start + chunk, count)) for start in range(0, count, chunk))
+    ]
+    table = torch.cat(found, 1) if found else policy.hidden_ED.new_zeros(len(wanted), 0)
+    return {statistic.name: row for statistic, row in zip(wanted, table, strict=True)}
+
+
+def _cut(targets: Targets, span: slice) -> Targets:
+    row_E = None if targets.row_E is None else targets.row_E[span]
+    return Targets(targets.token_E[span], targets.table_RV, row_E)

@@ -1,0 +1,1 @@
+"""What each example counts, and how a step's losses become one."""
