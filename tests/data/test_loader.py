@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from xpo.contracts import Batch, Row
+from xpo.contracts import Batch, Probes, Row
 from xpo.data.collate import Collator
-from xpo.data.loader import EvalLoader, Probes, StepLoader, totals_of
+from xpo.data.loader import EvalLoader, ProbeRows, StepLoader, totals_of
 from xpo.data.plan import Sizes
 from xpo.data.probes import mismatched, partners
 from xpo.data.truncate import Limits
@@ -68,20 +68,23 @@ def test_one_rank_and_two_see_the_same_steps() -> None:
     assert steps(alone) == steps(*pair)
 
 
+MISMATCHED, STEP = ProbeRows(frozenset({"mismatched"})), ProbeRows(frozenset({"step"}))
+
+
 def order(batches: Any) -> list[list[int]]:
     return [batch.index_B.tolist() for batch in batches]
 
 
 def test_resume_at_every_position() -> None:
-    whole = loader(11, 3, probes=Probes("mismatched"))
+    whole = loader(11, 3, probes=MISMATCHED)
     whole.set_epoch(2)
     expected = order(whole)
     for position in range(len(whole)):
-        first = loader(11, 3, probes=Probes("mismatched"))
+        first = loader(11, 3, probes=MISMATCHED)
         first.set_epoch(2)
         stream = iter(first)
         before = order(next(stream) for _ in range(position))
-        second = loader(11, 3, probes=Probes("mismatched"))
+        second = loader(11, 3, probes=MISMATCHED)
         second.load_state_dict(first.state_dict())
         second.set_epoch(2)  # as Lightning does before it iterates
         assert before + order(second) == expected
@@ -109,28 +112,55 @@ def test_a_peek_does_not_move_the_start() -> None:
     assert order(one)[0] == first.index_B.tolist()
 
 
-@pytest.mark.parametrize("rows", ["step", "mismatched"])
+def rows_of(batch: Batch, kind: str) -> tuple[Batch, ...]:
+    """The probe rows of one kind that a batch carries; the batch itself if it is the whole step."""
+    assert batch.probes is not None
+    found = batch.probes.__dict__[kind]
+    assert found is not None
+    return found or (batch,)
+
+
+@pytest.mark.parametrize("kind", ["step", "mismatched"])
 @pytest.mark.parametrize("world", [1, 2])
-def test_probes_stand_on_the_first_micro_batch_and_cover_the_step(rows: Any, world: int) -> None:
+def test_probes_stand_on_the_first_micro_batch_and_cover_the_step(kind: str, world: int) -> None:
     data = dataset(11)
-    size = 0
     weights: list[float] = []
     for rank in range(world):
-        one = loader(11, 4, probes=Probes(rows), rank=rank, world_size=world)
+        one = loader(11, 4, probes=ProbeRows(frozenset({kind})), rank=rank, world_size=world)
         size = one.micro_batches
         for place, batch in enumerate(one):
             assert (batch.probes is not None) == (place % size == 0)
             if batch.probes is not None:
-                assert len(batch.probes) == size
-                weights += [w for probe in batch.probes for w in probe.weight_B.tolist() if w > 0]
+                assert {k for k, v in batch.probes.__dict__.items() if v is not None} == {kind}
+                assert len(rows_of(batch, kind)) == size
+                weights += [w for probe in rows_of(batch, kind) for w in probe.weight_B.tolist() if w > 0]
     assert sorted(weights) == sorted(row.weight for row in data)
     assert all(batch.probes is None for batch in loader(11, 4))
 
 
 def test_step_probes_are_the_steps_own_rows() -> None:
-    for batch in loader(11, 4, budget=10_000, probes=Probes("step")):
-        assert batch.probes is not None and len(batch.probes) == 1
-        assert batch.probes[0].index_B.tolist() == batch.index_B.tolist()
+    one = loader(11, 4, budget=12, probes=STEP)
+    batches, size = list(one), one.micro_batches
+    assert size > 1
+    for start in range(0, len(batches), size):
+        step = batches[start : start + size]
+        assert order(rows_of(step[0], "step")) == order(step)
+
+
+def test_a_step_of_one_micro_batch_is_not_made_twice() -> None:
+    for batch in loader(11, 4, budget=10_000, probes=STEP):
+        assert batch.probes == Probes(step=(), mismatched=None)
+
+
+def test_both_kinds_at_once() -> None:
+    one = loader(11, 4, budget=12, probes=ProbeRows(frozenset({"step", "mismatched"})))
+    batch = next(iter(one))
+    assert [ids(b) for b in rows_of(batch, "step")] == [ids(b) for b in rows_of(batch, "mismatched")]
+
+
+def test_unknown_rows_of_statistics_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"step or mismatched rows, not \['all'\]"):
+        ProbeRows(frozenset({"all", "step"}))
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 8])
@@ -139,9 +169,9 @@ def test_mismatched_probes_never_hold_their_own_response(batch_size: int) -> Non
     owner = {tuple(response): i for i, row in enumerate(data) for response in row.responses}
     prompts = {tuple(row.prompt): i for i, row in enumerate(data)}
     ref = {i: [[0.0] * len(r) for r in row.responses] for i, row in enumerate(data)}
-    one = StepLoader(data, Sizes(batch_size, 10_000), Collator(0, ref=ref), probes=Probes("mismatched"))  # type: ignore[arg-type]
+    one = StepLoader(data, Sizes(batch_size, 10_000), Collator(0, ref=ref), probes=MISMATCHED)  # type: ignore[arg-type]
     for batch in one:
-        (probe,) = batch.probes or ()
+        (probe,) = rows_of(batch, "mismatched")
         assert probe.ref_logp_BKT is None and ids(probe) == ids(batch)
         assert batch.ref_logp_BKT is not None
         for b in range(len(probe.weight_B)):
@@ -163,8 +193,8 @@ def test_partners_are_the_same_on_every_rank() -> None:
     def drawn(world: int) -> set[tuple[int, ...]]:
         found = set()
         for rank in range(world):
-            for batch in loader(20, 8, probes=Probes("mismatched"), rank=rank, world_size=world):
-                for probe in batch.probes or ():
+            for batch in loader(20, 8, probes=MISMATCHED, rank=rank, world_size=world):
+                for probe in rows_of(batch, "mismatched") if batch.probes else ():
                     for b, weight in enumerate(probe.weight_B.tolist()):
                         if weight:
                             found.add((probe.prompt_BP[b, 1].item(), probe.response_BKT[b, 0, 0].item()))  # type: ignore[index]
@@ -214,9 +244,11 @@ def test_evaluation_sees_every_row_once(count: int, world: int) -> None:
 
 
 def test_batches_move_and_pickle() -> None:
-    batch = next(iter(loader(11, 4, probes=Probes("mismatched"))))
+    batch = next(iter(loader(11, 4, probes=MISMATCHED)))
     moved = batch.to(torch.float64)
-    assert moved.probes is not None and moved.probes[0].weight_B.dtype == torch.float64
+    assert rows_of(moved, "mismatched")[0].weight_B.dtype == torch.float64
+    moved = next(iter(loader(11, 4, budget=12, probes=STEP))).to(torch.float64)
+    assert rows_of(moved, "step")[0].weight_B.dtype == torch.float64
 
 
 def test_totals_count_prompt_tokens_but_the_first():
