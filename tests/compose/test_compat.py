@@ -43,6 +43,8 @@ CASES = [
     (["divergence=js", "polarity=negative"], "does not cancel"),
     (["reduce=tokens"], "no sum over tokens"),
     (["reference=base"], "switched off"),
+    (["algo=sft", "label_noise=flips"], "nothing would change"),
+    (["reference=none", "anchor=retain_kl"], "has none"),
 ]
 
 

@@ -23,7 +23,9 @@ from xpo.divergence.reverse_kl import ReverseKL
 from xpo.gold.rows import population_rows
 from xpo.gold.target import Target, expectation, fitted_policy, kl, population_target
 from xpo.gold.world import World
+from xpo.label_noise.flips import Flips
 from xpo.label_noise.none import NoNoise
+from xpo.label_noise.smoothing import Smoothing
 from xpo.length.mean import Mean
 from xpo.length.penalty import Penalty
 from xpo.length.shared_length import SharedLength
@@ -195,7 +197,8 @@ def test_target_is_a_stationary_point_of_the_population_loss(world: World, ref: 
         {"reward_level": TokenLevel(), "divergence": JensenShannon()},
         {"length": SharedLength(alpha=0.5)},
         {"objective": Hinge()},
-        {"objective": Logistic(smoothing=0.1)},
+        {"label_noise": Smoothing(0.1)},
+        {"label_noise": Flips(0.1)},
     ],
     ids=lambda changed: next(iter(changed)),
 )

@@ -140,11 +140,15 @@ def test_z0_is_clamped_after_the_mean():
 
 def test_observe_counts_responses_by_mass_and_weight():
     t = toy(rows=2, responses=2, ragged=False)
-    t = t.replace(weight_B=torch.tensor([1.0, 0.0]).double(), demo_BK=None)
-    t = dataclasses.replace(t, reward_BK=torch.tensor([[1.0, 2.0], [50.0, 60.0]]).double())
-    assert Prospect().observe(t.reward_BK, t.batch).tolist() == [3.0, 2.0]  # the filler row does not count
+    t = dataclasses.replace(
+        t.replace(demo_BK=None), reward_BK=torch.tensor([[1.0, 2.0], [5.0, 6.0]]).double()
+    )
+    assert Prospect().observe(t.reward_BK, t.batch).tolist() == [[3.0, 2.0], [11.0, 2.0]]
     t = t.replace(demo_BK=torch.tensor([[0.25, 0.75], [0.5, 0.5]]).double())
-    assert Prospect().observe(t.reward_BK, t.batch).tolist() == [1.75, 1.0]
+    table = Prospect().observe(t.reward_BK, t.batch)
+    assert table.tolist() == [[1.75, 1.0], [5.5, 1.0]]
+    step = Step(table, torch.tensor([3.0, 1.0]).double(), torch.arange(2))
+    assert Prospect().z0(Context(step=step)).item() == pytest.approx((3 * 1.75 + 5.5) / 4)
 
 
 def test_ranking_of_two_is_the_logistic_loss_at_the_score_gap():

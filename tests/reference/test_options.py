@@ -12,6 +12,7 @@ from xpo.adapter.lora import Lora
 from xpo.errors import UserError
 from xpo.model.scratch import Scratch
 from xpo.model.tokens import train_bpe
+from xpo.reference.adapter import Adapter
 from xpo.reference.base import Base
 from xpo.reference.frozen import Frozen
 from xpo.reference.model import OtherModel
@@ -56,7 +57,9 @@ def test_beside_a_lora_policy_only_the_adapter_is_copied(policy, tokenizer, both
     with torch.no_grad():
         before = Scoring()(adapted, both)
     prepared = Frozen(cache=False).prepare(adapted, Scoring(), tokenizer)
-    kept = prepared.score.__closure__[0].cell_contents
+    assert prepared.host is not None
+    with prepared.host() as kept:
+        pass
     mine = {p.data_ptr() for p in adapted.parameters()}
     assert {p.data_ptr() in mine for n, p in kept.named_parameters() if "lora" in n} == {False}
     assert {p.data_ptr() in mine for n, p in kept.named_parameters() if "lora" not in n} == {True}
@@ -122,3 +125,40 @@ def test_every_reference_declares_itself(name):
     for trait in ("given", "needs_adapter", "cacheable"):
         assert isinstance(vars(option)[trait], bool)
     assert option.given or not option.cacheable
+
+
+def test_an_adapter_folder_is_the_reference(tmp_path, policy, tokenizer, both):
+    with torch.no_grad():
+        base = Scoring()(policy, both)
+    other = Lora(r=3).apply(policy, seed=1)
+    move(other)
+    with torch.no_grad():
+        expected = Scoring()(other, both)
+    other.save_pretrained(tmp_path)
+    plain = other.unload()
+    mine = Lora(r=2).apply(plain, seed=0)
+    move(mine)
+    with torch.no_grad():
+        own = Scoring()(mine, both)
+    prepared = Adapter(str(tmp_path)).prepare(mine, Scoring(), tokenizer)
+    move(mine)
+    torch.testing.assert_close(prepared(both), expected, atol=1e-6, rtol=0)
+    assert not torch.allclose(prepared(both), base) and not torch.allclose(prepared(both), own)
+    assert all("reference" not in name for name, _ in mine.named_parameters()), "the policy was changed"
+
+
+def test_an_adapter_over_a_whole_policy(tmp_path, policy, tokenizer, both):
+    other = Lora(r=3).apply(policy, seed=1)
+    move(other)
+    with torch.no_grad():
+        expected = Scoring()(other, both)
+    other.save_pretrained(tmp_path)
+    plain = other.unload()
+    prepared = Adapter(str(tmp_path)).prepare(plain, Scoring(), tokenizer)
+    move(plain)
+    torch.testing.assert_close(prepared(both), expected, atol=1e-6, rtol=0)
+
+
+def test_a_folder_without_an_adapter_is_refused(tmp_path, policy, tokenizer):
+    with pytest.raises(UserError, match=r"holds no adapter_config.json.*reference=model"):
+        Adapter(str(tmp_path)).prepare(policy, Scoring(), tokenizer)

@@ -25,7 +25,7 @@ DIVERGENCES = ("reverse_kl", "forward_kl", "js", "alpha", "hellinger", "jeffreys
 BEGINNING = {
     ("algo=dpo",): math.log(2),
     **{("algo=f_dpo", f"divergence={name}"): math.log(2) for name in DIVERGENCES},
-    ("algo=dpo", "objective.smoothing=0.1"): math.log(2),
+    ("algo=dpo", "label_noise=smoothing"): math.log(2),
     ("algo=dpo", "length=mean"): math.log(2),
     ("algo=dpo", "length=shared_length"): math.log(2),
     ("algo=dpo", "objective=hinge"): 1.0,

@@ -42,7 +42,8 @@ def population_rows(world: World, ref_logp_XN: Tensor, wanted: Wanted = EVERYTHI
     ``labels``: good, bad = ref_i P(good), ref_i (1 - P(good)) with P(good) = sigmoid(r_i - E_ref r), or,
     where labels are the two sides of comparisons, half the distributions of a pair's winner and loser;
     ``demonstrations``: demo = the distribution of a pair's winner;
-    ``scores``: the world's rewards, drawn from ref; ``wins``: P. Masses of a prompt sum to 1; what is not wanted is None.
+    ``scores``: the world's rewards, drawn from ref; ``wins``: P;
+    ``margins``: differences of rewards. Masses of a prompt sum to 1; what is not wanted is None.
     """
     ref_XN = ref_logp_XN.double().exp()
     label_XNN = label_probability(world.win_XNN, wanted.noise)
@@ -58,6 +59,7 @@ def population_rows(world: World, ref_logp_XN: Tensor, wanted: Wanted = EVERYTHI
         "demonstrations": {"demo": winner_XN},
         "scores": {"scores": world.reward_XN, "mass": ref_XN},
         "wins": {"wins": label_XNN},
+        "margins": {"margins": world.reward_XN[:, :, None] - world.reward_XN[:, None, :]},
     }
     masses = {key: value for need in sorted(wanted.needs) for key, value in fields[need].items()}
     return _rows(world, masses, "population")
