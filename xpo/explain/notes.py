@@ -59,9 +59,7 @@ def needs(c: Composition, arrow: OffPolicy) -> list[str]:
     size = str(low) if low == high else f"{low} or more" if high is None else f"{low} to {high}"
     found = [
         f"rows with {' and '.join(sorted(arrow.needs))}, {size} response{'s' if size != '1' else ''} each",
-        f"a reference ({c.option('reference')}): its log-probabilities are cached where it stands still"
-        if c.reference.given
-        else "no reference",
+        _reference(c),
         "samples from the policy during training" if c.sampling.samples else "no sampling during training",
     ]
     for kind in sorted(arrow.statistic_rows):
@@ -74,6 +72,13 @@ def needs(c: Composition, arrow: OffPolicy) -> list[str]:
     if c.sft.stage:
         found.append("a stage of supervised fine-tuning before (untrained model, or demonstrations given)")
     return found
+
+
+def _reference(c: Composition) -> str:
+    if not c.reference.given:
+        return "no reference"
+    how = "its log-probabilities can be cached" if c.reference.cacheable else "it follows the policy"
+    return f"a reference ({c.option('reference')}): {how}"
 
 
 def notes(c: Composition, arrow: OffPolicy) -> list[str]:

@@ -91,6 +91,7 @@ def has_target(parts: Any, label_noise: float) -> bool:
         and not parts.sft.merges
         and not parts.reward_level.per_token
         and not parts.length.several
+        and (parts.reference.cacheable or not parts.reference.given)
     )
 
 
