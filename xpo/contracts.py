@@ -109,6 +109,11 @@ class Batch:
         return self.mask_BKT.any(-1)
 
     @property
+    def token_BKT(self) -> Tensor:
+        """True where a response has a token, whether it trains or stands before the first that does."""
+        return self.mask_BKT.flip(-1).cumsum(-1).flip(-1) > 0
+
+    @property
     def share_BK(self) -> Tensor:
         """How much each response counts within its row, for losses of single scored responses; sums to 1."""
         if self.mass_BK is not None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from xpo import registry
 from xpo.anchor.none import NoAnchor
+from xpo.feedback.preference import Preference
 from xpo.divergence.alpha import Alpha
 from xpo.divergence.forward_kl import ForwardKL
 from xpo.divergence.hellinger import Hellinger
@@ -56,6 +57,7 @@ def composed(**changed: Any) -> Any:
         "reward": Implicit(beta=0.5),
         "reward_level": ResponseLevel(),
         "polarity": Both(),
+        "feedback": Preference(),
         "margin": NoMargin(),
         "label_noise": NoNoise(),
         "weighting": NoWeighting(),

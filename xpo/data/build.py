@@ -44,6 +44,7 @@ class Pipeline:
     annotator: Annotator
     feedback: Feedback
     arity: Arity
+    ends: bool = True  # responses are whole, no single steps
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def prepare(
     source, tally = splits.demonstrations, counts.get("demonstrations", Counts())
     if not splits.given:
         source, tally = splits.train, Counts()
-    demonstrations = stage.demonstrations(source, tally)
+    demonstrations = stage.demonstrations(source, tally, pipeline.ends or splits.given)
     _check("train", train, counts["train"], needs)
     if splits.given:
         _check("demonstrations", demonstrations, tally, frozenset())
@@ -122,13 +123,13 @@ class _Stage:
     def rows(self, records: Sequence[Record], counts: Counts) -> list[Row]:
         labelled = self.pipeline.annotator(_spoken(records, counts))
         examples = self.pipeline.arity(self.pipeline.feedback(labelled, counts), counts)
-        return self._tokenized(examples, counts)
+        return self._tokenized(examples, counts, self.pipeline.ends)
 
-    def demonstrations(self, records: Sequence[Record], counts: Counts) -> list[Row]:
-        return self._tokenized(Demonstration()(_spoken(records, counts), counts), counts)
+    def demonstrations(self, records: Sequence[Record], counts: Counts, ends: bool) -> list[Row]:
+        return self._tokenized(Demonstration()(_spoken(records, counts), counts), counts, ends)
 
-    def _tokenized(self, examples: Any, counts: Counts) -> list[Row]:
-        rows = tokenize(examples, self.tokenizer, self.limits, counts, self.progress, self.known)
+    def _tokenized(self, examples: Any, counts: Counts, ends: bool) -> list[Row]:
+        rows = tokenize(examples, self.tokenizer, self.limits, counts, self.progress, self.known, ends)
         counts.kept = len(rows)
         return rows
 

@@ -38,12 +38,14 @@ class Collator:
         ``index`` is each row's place in the data set. A row at -1 is a filler: its weight becomes 0 and
         nothing cached is read for it. A feedback field is None unless every row carries it.
         """
-        packed, mask_BKT = pack(
+        packed, token_BKT = pack(
             [(row.prompt, row.responses) for row in rows],
             pad_id=self.pad_id,
             prompt_edges=self.prompt_edges,
             support=self.support,
         )
+        skip_B = torch.tensor([row.skip for row in rows])
+        mask_BKT = token_BKT & (torch.arange(token_BKT.shape[2]) >= skip_B[:, None, None])
         size = mask_BKT.shape[1]
         prompt_BP, prompt_mask_BP = _prompts(rows, self.pad_id)
         return Batch(
@@ -63,10 +65,10 @@ class Collator:
             mass_BK=_vectors([row.mass for row in rows], size),
             win_BKK=_matrices([row.wins for row in rows], size),
             margin_BKK=_matrices([row.margins for row in rows], size),
-            ref_logp_BKT=None if self.ref is None else _cached(self.ref, index, mask_BKT),
+            ref_logp_BKT=None if self.ref is None else _cached(self.ref, index, token_BKT),
             prompt_BP=prompt_BP,
             prompt_mask_BP=prompt_mask_BP,
-            response_BKT=_responses(rows, mask_BKT, self.pad_id),
+            response_BKT=_responses(rows, token_BKT, self.pad_id),
         )
 
 
@@ -77,11 +79,11 @@ def _prompts(rows: Sequence[Row], pad_id: int) -> tuple[Tensor, Tensor]:
     return prompt_BP, torch.arange(width) < torch.tensor(lengths).unsqueeze(1)
 
 
-def _responses(rows: Sequence[Row], mask_BKT: Tensor, pad_id: int) -> Tensor:
-    response_BKT = torch.full(mask_BKT.shape, pad_id, dtype=torch.long)
+def _responses(rows: Sequence[Row], token_BKT: Tensor, pad_id: int) -> Tensor:
+    response_BKT = torch.full(token_BKT.shape, pad_id, dtype=torch.long)
     # row-major, as the mask counts: token t of response k of row b in this order
     flat = [token for row in rows for response in row.responses for token in response]
-    response_BKT[mask_BKT] = torch.tensor(flat, dtype=torch.long)
+    response_BKT[token_BKT] = torch.tensor(flat, dtype=torch.long)
     return response_BKT
 
 
@@ -102,14 +104,14 @@ def _matrices(values: Sequence[Sequence[Sequence[float]] | None], size: int) -> 
     return filled_BKK
 
 
-def _cached(ref: RefLogps, index: Sequence[int], mask_BKT: Tensor) -> Tensor:
-    ref_logp_BKT = torch.zeros(mask_BKT.shape)
+def _cached(ref: RefLogps, index: Sequence[int], token_BKT: Tensor) -> Tensor:
+    ref_logp_BKT = torch.zeros(token_BKT.shape)
     for b, i in enumerate(index):
         for k, logps in enumerate(ref[i] if i >= 0 else ()):
-            if len(logps) != int(mask_BKT[b, k].sum()):
+            if len(logps) != int(token_BKT[b, k].sum()):
                 raise ValueError(
                     f"row {i}, response {k}: {len(logps)} cached reference log-probs for "
-                    f"{int(mask_BKT[b, k].sum())} tokens; the cache belongs to other rows"
+                    f"{int(token_BKT[b, k].sum())} tokens; the cache belongs to other rows"
                 )
             ref_logp_BKT[b, k, : len(logps)] = torch.as_tensor(logps)
     return ref_logp_BKT

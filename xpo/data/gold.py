@@ -58,6 +58,15 @@ class Gold:
                 f"data.responses must be at least {least} for {parts.choice('arity')}, got {self.responses}."
             )
             return text, (f"data.responses={least}",)
+        if parts.feedback.contrasts and parts.annotator.noise:
+            text = f"nobody labels with {parts.choice('feedback')}, so annotator.noise is not read."
+            return text, ("annotator.noise=0",)
+        if not parts.reward_level.ends and parts.arity.sizes != (2, 2):
+            text = f"the gold world draws pairs of steps, and {parts.choice('arity')} takes other rows."
+            return text, ("arity=pair",)
+        if not parts.reward_level.ends and parts.feedback.contrasts:
+            text = f"the gold world's demonstrations are whole responses, and {parts.choice('reward_level')} "
+            return text + "reads steps.", ("reward_level=response",)
         unread = self._population_refusal(parts) if self.mode == "population" else None
         return None if unread is None else (unread, ("data.mode=sampled",))
 

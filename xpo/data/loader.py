@@ -161,7 +161,8 @@ def totals_of(rows: Sequence[Row], micro_batches: int) -> StepTotals:
     for row in rows:
         shares = (0.0,) * len(row.responses) if row.demo is None else row.demo
         tokens += row.weight * sum(
-            float(share) * len(response) for share, response in zip(shares, row.responses, strict=True)
+            float(share) * (len(response) - row.skip)
+            for share, response in zip(shares, row.responses, strict=True)
         )
         prompt_tokens += row.weight * (len(row.prompt) - 1)  # the first token is never predicted
     return StepTotals(sum(row.weight for row in rows), tokens, micro_batches, prompt_tokens)

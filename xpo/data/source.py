@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from xpo.arrow import OffPolicy
 from xpo.data.build import Pipeline, Prepared, prepare, texts
 from xpo.data.counts import table
 from xpo.data.record import Splits
@@ -21,10 +22,9 @@ class FileSource:
     support = None
 
     def __init__(self, option: Any, parts: Any) -> None:
-        self._pipeline = Pipeline(option, parts.annotator, parts.feedback, parts.arity)
-        self._needs = parts.objective.needs | parts.sft.needs
-        if parts.reward.relabels:
-            self._needs |= {parts.reward_form.reads}
+        ends = parts.reward_level.ends
+        self._pipeline = Pipeline(option, parts.annotator, parts.feedback, parts.arity, ends)
+        self._needs = OffPolicy.of(parts, parts.reference.given).needs
         self._splits: Splits = option.read()
         self.demonstrations_given = self._splits.given
         self._prepared: Prepared | None = None

@@ -27,13 +27,15 @@ def tokenize(
     counts: Counts,
     progress: Progress | None = None,
     known: dict[str, list[int]] | None = None,
+    ends: bool = True,
 ) -> list[Row]:
     """One row per example that survives; the rest are dropped by reason in ``counts``.
 
     Prompt and prompt + response are tokenised once each; the prompt is what the tokens of all of these
     share, so that a token that spans the boundary is trained as a part of the response (rows where that
     happens are noted). Each row has exactly one BOS if the tokenizer has one, and every response that is
-    not cut ends in exactly one EOS. ``known`` holds texts that were tokenised before, and is added to.
+    not cut ends in exactly one EOS. Without ``ends`` responses are steps: none has an EOS, and what they
+    all begin with does not train. ``known`` holds texts that were tokenised before, and is added to.
     Raises ``DataError`` for a tokenizer without EOS, and for messages without a chat template.
     """
     if tokenizer.eos_token_id is None:
@@ -43,7 +45,8 @@ def tokenize(
     _encode(texts, tokenizer, ids, progress)
     rows = []
     for item, (prompt, wholes) in zip(examples, texts, strict=True):
-        row = _row(item, ids[prompt], [ids[whole] for whole in wholes], tokenizer, limits, counts)
+        encoded = (ids[prompt], [ids[whole] for whole in wholes])
+        row = _row(item, encoded, tokenizer, limits, counts, ends)
         if row is not None:
             rows.append(row)
     return rows
@@ -78,8 +81,14 @@ def _one_bos(tokens: list[int], bos_id: int | None) -> list[int]:
 
 
 def _row(
-    item: Example, prompt: Ids, wholes: Sequence[Ids], tokenizer: Any, limits: Limits, counts: Counts
+    item: Example,
+    encoded: tuple[Ids, Sequence[Ids]],
+    tokenizer: Any,
+    limits: Limits,
+    counts: Counts,
+    ends: bool,
 ) -> Row | None:
+    prompt, wholes = encoded
     boundary = min(_common(prompt, whole) for whole in wholes)
     if boundary == 0:
         counts.drop("empty prompt (the tokenizer has no BOS)")
@@ -89,7 +98,11 @@ def _row(
         return None
     if boundary < len(prompt):
         counts.note("a token spans prompt and response")
-    responses = [_closed(whole[boundary:], tokenizer) for whole in wholes]
+    close = _closed if ends else _open
+    responses = [close(whole[boundary:], tokenizer) for whole in wholes]
+    if not all(responses):
+        counts.drop("empty step")
+        return None
     cut_prompt, cut_responses = fit(prompt[:boundary], responses, limits, tokenizer.bos_token_id)
     shorter = sum(len(new) < len(old) for new, old in zip(cut_responses, responses, strict=True))
     if limits.on_long_row == "drop" and (shorter or len(cut_prompt) < boundary):
@@ -97,7 +110,15 @@ def _row(
         return None
     counts.note("prompt cut", int(len(cut_prompt) < boundary))
     counts.note("response cut (no EOS trained)", shorter)
-    return _distinct(item, cut_prompt, cut_responses, counts)
+    row = _distinct(item, cut_prompt, cut_responses, counts)
+    return row if row is None or ends else _after_the_shared_steps(row)
+
+
+def _after_the_shared_steps(row: Row) -> Row:
+    """The row with what all its responses begin with left out of training (at least one token stays)."""
+    first = row.responses[0]
+    shared = min(_common(first, response) for response in row.responses)
+    return dataclasses.replace(row, skip=min(shared, min(map(len, row.responses)) - 1))
 
 
 def _common(prompt: Ids, whole: Ids) -> int:
@@ -115,6 +136,14 @@ def _closed(response: Ids, tokenizer: Any) -> list[int]:
     while last > 0 and response[last - 1] == eos_id:
         last -= 1
     return list(response[: last + 1])
+
+
+def _open(response: Ids, tokenizer: Any) -> list[int]:
+    """The response without EOS at its end."""
+    end = len(response)
+    while end and response[end - 1] == tokenizer.eos_token_id:
+        end -= 1
+    return list(response[:end])
 
 
 def _distinct(item: Example, prompt: list[int], responses: list[list[int]], counts: Counts) -> Row | None:

@@ -17,6 +17,7 @@ class Demonstration:
     """One response to imitate per record: the only one, the best, or none if it is labelled bad."""
 
     gives: ClassVar[frozenset[str]] = frozenset({"demonstrations"})
+    contrasts: ClassVar[bool] = False  # demonstrations against own samples: nobody labels
     in_expectation: ClassVar[bool] = True  # known exactly for a whole population
 
     def __call__(self, records: Sequence[Record], counts: Counts) -> list[Example]:

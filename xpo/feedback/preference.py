@@ -24,6 +24,7 @@ class Preference:
     """
 
     gives: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores", "wins", "demonstrations"})
+    contrasts: ClassVar[bool] = False  # demonstrations against own samples: nobody labels
     in_expectation: ClassVar[bool] = True  # known exactly for a whole population
 
     def __call__(self, records: Sequence[Record], counts: Counts) -> list[Example]:

@@ -23,6 +23,7 @@ class Scalar:
     """
 
     gives: ClassVar[frozenset[str]] = frozenset({"scores", "comparisons", "wins", "demonstrations"})
+    contrasts: ClassVar[bool] = False  # demonstrations against own samples: nobody labels
     in_expectation: ClassVar[bool] = False  # known exactly for a whole population
 
     def __call__(self, records: Sequence[Record], counts: Counts) -> list[Example]:

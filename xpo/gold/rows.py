@@ -6,6 +6,7 @@ built after the reference is known. ``xpo.contracts.Row`` says what the masses m
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +64,30 @@ def population_rows(world: World, ref_logp_XN: Tensor, wanted: Wanted = EVERYTHI
     }
     masses = {key: value for need in sorted(wanted.needs) for key, value in fields[need].items()}
     return _rows(world, masses, "population")
+
+
+def contrast_rows(world: World, ref_logp_XN: Tensor) -> list[Row]:
+    """The population of demonstrations (of ``World.expert_logp_XN``) against the reference's own samples.
+
+    prefer = expert_i ref_j, whatever i and j are; labels are its two sides, half the mass each.
+    """
+    expert_XN, ref_XN = world.expert_logp_XN.exp(), ref_logp_XN.double().exp()
+    masses = {
+        "prefer": expert_XN[:, :, None] * ref_XN[:, None, :],
+        "good": expert_XN / 2,
+        "bad": ref_XN / 2,
+        "demo": expert_XN,
+    }
+    return _rows(world, masses, "demonstrations against samples")
+
+
+def contrast_records(world: World, shown_XM1: Tensor, drawn_XMK: Tensor) -> list[Record]:
+    """A drawn demonstration before drawn samples (of rank 1); the prompts take turns."""
+    both_XMK = torch.cat([shown_XM1, drawn_XMK], -1)
+    return [
+        dataclasses.replace(record, ranks=(0, *(1,) * (len(record.responses) - 1)), scores=None)
+        for record in records(world, both_XMK)
+    ]
 
 
 def label_probability(probability: Tensor, noise: float) -> Tensor:

@@ -12,11 +12,13 @@ from torch import Tensor
 from xpo.contracts import Batch, Row
 from xpo.data.counts import Counts
 from xpo.data.errors import DataError
+from xpo.data.record import Record
 from xpo.data.tokenize import tokenize
 from xpo.data.truncate import Limits
 from xpo.gold import rows as build
 from xpo.gold.evaluate import exact_logp, world_batch
 from xpo.gold.ruler import Ruler
+from xpo.gold.steps import Steps
 from xpo.gold.world import World
 from xpo.stages.source import Policy, Rows
 
@@ -70,10 +72,16 @@ class GoldSource:
         if not self._parts.feedback.gives & {"comparisons", "labels", "scores"}:
             return self.demonstrations()
         ref_logp_XN = self._logp(start)
+        if not self._parts.reward_level.ends and self._option.mode == "population":
+            rows = Steps.of(self.world, ref_logp_XN).rows(self._parts.annotator.noise)
+            return Rows(rows, rows, population=True)
         if self._option.mode == "sampled":
             return Rows(self._sampled(ref_logp_XN, "train"), self._sampled(ref_logp_XN, "test"))
         if draws_lists(self._parts):
             return Rows(self._lists(ref_logp_XN, "train"), self._lists(ref_logp_XN, "test"))
+        if self._parts.feedback.contrasts:
+            rows = build.contrast_rows(self.world, ref_logp_XN)
+            return Rows(rows, rows, population=True)
         wanted = build.Wanted(needs, self._parts.annotator.noise, labels_from_pairs=self._from_pairs)
         rows = build.population_rows(self.world, ref_logp_XN, wanted)
         mismatched = self._parts.objective.statistic_rows == "mismatched"
@@ -98,13 +106,25 @@ class GoldSource:
 
     def _sampled(self, ref_logp_XN: Tensor, split: str) -> list[Row]:
         """Drawn responses with drawn labels, through the same components as any other data."""
-        parts = self._parts
-        drawn = build.records(self.world, self._drawn(ref_logp_XN, split))
+        parts, ends = self._parts, self._parts.reward_level.ends
+        drawn = self._records(ref_logp_XN, split)
         counts = self._counts[split] = Counts(read=len(drawn))
-        examples = parts.arity(parts.feedback(parts.annotator(drawn), counts), counts)
-        rows = tokenize(examples, self.tokenizer, Limits(), counts)
+        labelled = drawn if parts.feedback.contrasts else parts.annotator(drawn)
+        examples = parts.arity(parts.feedback(labelled, counts), counts)
+        rows = tokenize(examples, self.tokenizer, Limits(), counts, ends=ends)
         counts.kept = len(rows)
         return rows
+
+    def _records(self, ref_logp_XN: Tensor, split: str) -> list[Record]:
+        count = self._option.row_number() if split == "train" else _HELD_OUT
+        if not self._parts.reward_level.ends:
+            return Steps.of(self.world, ref_logp_XN).records(count, self._seed(split))
+        drawn_XMK = self._drawn(ref_logp_XN, split)
+        if not self._parts.feedback.contrasts:
+            return build.records(self.world, drawn_XMK)
+        seed = 2**20 + self._seed(split)  # the demonstrations' own stream
+        shown_XM1 = build.draw(self.world, self.world.expert_logp_XN, 1, count, seed)
+        return build.contrast_records(self.world, shown_XM1, drawn_XMK[..., 1:])
 
     def _lists(self, ref_logp_XN: Tensor, split: str) -> list[Row]:
         return build.list_rows(self.world, self._drawn(ref_logp_XN, split), self._parts.annotator.noise)

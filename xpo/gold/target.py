@@ -15,7 +15,14 @@ fit_scale = 1 / tau). Its minimiser for one pair, fit_scale (P_ij - 1/2), is no 
 the pair measure matters: under ref x ref, setting the derivative by d_i to zero gives d_i = fit_scale P(i
 beats ref) + c(x) (Azar et al. 2023, arXiv 2310.12036, proposition 4).
 
-In both cases d_i = rho_i + c(x), and with pool(log-ratio) = k_i times its sum (k = 1, or 1 / length):
+Where demonstrations stand against the reference's samples (``feedback.contrasts``), m_ij = p_i ref_j with p
+who demonstrates, and the minimiser of a proper loss is d_i - d_j = log (p_i ref_j) / (p_j ref_i): rho_i =
+log p_i - log ref_i (for reverse KL at beta 1 the policy is p itself; Chen et al. 2024, arXiv 2401.01335).
+
+A loss that is one of these only where |d_i - d_j| stays below a ``fit_limit``, and flat or less steep beyond
+(clipped, truncated), has the same minimiser if all |rho_i - rho_j| stay below it; else none is claimed.
+
+In all cases d_i = rho_i + c(x), and with pool(log-ratio) = k_i times its sum (k = 1, or 1 / length):
 
     log pi_i = log ref_i + (f')^-1((rho_i + c - offset_i) / beta) / k_i,
 
@@ -69,7 +76,10 @@ def population_target(
     """The optimum of a composition (anything with the groups as attributes); None where none is claimed."""
     if not has_target(parts, label_noise):
         return None
-    fitted_XN = _fitted_reward(world, ref_logp_XN, parts) - _offset_N(world, parts)
+    reward_XN = _fitted_reward(world, ref_logp_XN, parts)
+    if float((reward_XN.amax(1) - reward_XN.amin(1)).max()) >= parts.objective.fit_limit:
+        return None
+    fitted_XN = reward_XN - _offset_N(world, parts)
     beta, divergence = parts.reward.beta, parts.divergence
     given, averages = parts.reference.given, parts.length.averages
     if given and not averages and divergence.regularises:
@@ -91,12 +101,16 @@ def has_target(parts: Any, label_noise: float) -> bool:
         and not parts.sft.merges
         and not parts.reward_level.per_token
         and not parts.length.several
+        and parts.reward_level.ends
+        and not (parts.feedback.contrasts and parts.objective.fits != "log_odds")
         and (parts.reference.cacheable or not parts.reference.given)
     )
 
 
 def _fitted_reward(world: World, ref_logp_XN: Tensor, parts: Any) -> Tensor:
     """rho_i: what the implicit rewards equal at the optimum, up to a constant of the prompt."""
+    if parts.feedback.contrasts:  # P(i is the demonstration) against ref: log-odds of differences of this
+        return world.expert_logp_XN - ref_logp_XN
     label_scale = parts.reward.scale if parts.reward.relabels else 1.0
     if parts.objective.fits == "log_odds":
         return parts.objective.fit_scale * world.reward_XN / label_scale

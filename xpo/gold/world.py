@@ -128,6 +128,11 @@ class World:
             columns.append(logp_X if len(y) == self.max_symbols else logp_X + stop.log())
         return torch.stack(columns, dim=1)
 
+    @cached_property
+    def expert_logp_XN(self) -> Tensor:
+        """Log-probabilities of who demonstrates better than the base policy: base times e^reward."""
+        return torch.log_softmax(self.base_logp_XN + self.reward_XN, dim=1)
+
     def tokenizer(self) -> Any:
         """The world's Hugging Face tokenizer (``PreTrainedTokenizerFast``, one token per word)."""
         return tokens.build_tokenizer(self.symbols)

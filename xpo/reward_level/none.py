@@ -18,6 +18,7 @@ from xpo.registry import register
 class NoLevel:
     """For reward=none: every linked log-ratio is 0."""
 
+    ends: ClassVar[bool] = True  # responses are whole: they end in EOS
     gives_reward: ClassVar[bool] = False
     per_token: ClassVar[bool] = False  # the link acts on tokens: with a linear link nothing changes
 

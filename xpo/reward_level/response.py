@@ -17,6 +17,7 @@ from xpo.registry import register
 class ResponseLevel:
     """link(pool(log-ratio)): the ratio of whole responses. Rafailov et al. 2023, arXiv 2305.18290."""
 
+    ends: ClassVar[bool] = True  # responses are whole: they end in EOS
     gives_reward: ClassVar[bool] = True
     per_token: ClassVar[bool] = False  # the link acts on tokens: with a linear link nothing changes
 

@@ -21,6 +21,7 @@ class TokenLevel:
     is an expected sum of per-state divergences, not the divergence of whole responses.
     """
 
+    ends: ClassVar[bool] = True  # responses are whole: they end in EOS
     gives_reward: ClassVar[bool] = True
     per_token: ClassVar[bool] = True  # the link acts on tokens: with a linear link nothing changes
 

@@ -91,7 +91,7 @@ def _error(model: Any, batch: Batch, scoring: Scoring, oracle_BKT: Tensor) -> fl
 def _own_logp(model: Any, batch: Batch, scoring: Scoring) -> Tensor:
     """Log-probs from the logits that the whole model gives for ordinary rows."""
     packed = batch.packed
-    ids_RS, length_R, where_E = unpacked(packed, batch.mask_BKT)
+    ids_RS, length_R, where_E = unpacked(packed, batch.token_BKT)
     at_S = torch.arange(ids_RS.shape[1], device=ids_RS.device)
     rows: list[Tensor] = []
     for row in range(len(ids_RS)):  # one by one: whole logits are large

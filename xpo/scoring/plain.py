@@ -17,7 +17,7 @@ def plain_hidden(model: Any, batch: Batch, span: slice) -> Tensor:
     Rows are read back from the packed ones, so both paths score the same tokens. An edge that several
     responses share is taken from the first of them.
     """
-    input_ids_RS, length_R, where_E = unpacked(batch.packed, batch.mask_BKT)
+    input_ids_RS, length_R, where_E = unpacked(batch.packed, batch.token_BKT)
     inner = decoder(model)
     at_S = torch.arange(input_ids_RS.shape[1], device=input_ids_RS.device)
     extra: dict[str, Any] = {"use_cache": False} if accepts(inner, "use_cache") else {}
