@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -98,7 +99,8 @@ def notes(c: Composition, arrow: OffPolicy) -> list[str]:
         found.append("The likelihood term pulls towards the demonstrations.")
     if c.label_noise.unbounded:
         found.append(
-            "The opposite label has negative mass: the loss has no lower bound where labels are separable."
+            "The opposite label has negative mass: a loss that grows without end has no lower bound where "
+            "labels are separable."
         )
     return [*found, _optimum(c)]
 
@@ -116,7 +118,9 @@ def _optimum(c: Composition) -> str:
         known = f"rewards equal {scaled} up to a constant of the prompt"
     else:
         known = f"that of E[{scaled}] - {c.reward.beta:g} D ({_regularised(c)})"
-    return f"Its optimum on a whole population is known: {known}."
+    limit = c.objective.fit_limit
+    held = "" if math.isinf(limit) else f", if reward differences stay below {limit:g} there"
+    return f"Its optimum on a whole population is known: {known}{held}."
 
 
 def _regularised(c: Composition) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -48,6 +49,11 @@ class Declared:
     def fit_scale(self) -> float:
         """Reward per unit of what is fitted."""
         return 1.0
+
+    @property
+    def fit_limit(self) -> float:
+        """Reward differences of the minimiser that reach this are not fitted: nothing is claimed then."""
+        return math.inf
 
     def observe(self, reward_BK: Tensor, batch: Batch) -> Tensor:
         """What the whole-step statistic is made of, BF: one line for each row, without gradient."""

@@ -96,9 +96,12 @@ def declares_per_token(objective: Any) -> None:
 
 
 def every_field_is_read(objective: Any) -> None:
+    """At rewards of the usual size, or at ten times them: some fields are bounds."""
     t = toy()
+    sizes = (t, dataclasses.replace(t, reward_BK=10 * t.reward_BK))
     for field, other in variants(objective):
-        differ(loss_of(objective, t), loss_of(other, t), f"the loss does not depend on {field}")
+        losses = [torch.cat([loss_of(part, size) for size in sizes]) for part in (objective, other)]
+        differ(*losses, f"the loss does not depend on {field}")
         texts = [part.text("r", "r", "") for part in (objective, other)]
         require(texts[0] != texts[1], f"the formula's text does not show {field}")
 
