@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from xpo.scoring.product import autocast_dtype, operand, product
+
 
 @dataclass(frozen=True, eq=False)
 class Head:
@@ -41,8 +43,7 @@ def edge_logp(hidden_ED: Tensor, head: Head, targets: Targets, chunk: int) -> Te
     ``chunk`` is in edges. With more than one chunk nothing of size E x V outlives its own: the backward pass
     computes the logits again, or, when the head is frozen, the forward pass keeps d logp / d hidden (E x D).
     """
-    device = hidden_ED.device.type
-    half = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+    half = autocast_dtype(hidden_ED.device.type)
     job = _Job(head, targets, chunk, half, torch.is_grad_enabled())
     return _EdgeLogp.apply(hidden_ED, head.weight_VD, head.bias_V, job)  # pyright: ignore[reportReturnType]
 
@@ -56,20 +57,10 @@ class _Job:
     training: bool
 
     def operand(self, tensor: Tensor) -> Tensor:
-        """Cast as autocast would; widened where the device has no product with a float32 result."""
-        if self.autocast is not None:
-            tensor = tensor.to(self.autocast)
-        if tensor.dtype in (torch.bfloat16, torch.float16) and not tensor.is_cuda:
-            return tensor.float()
-        return tensor
-
-    def product(self, left: Tensor, right: Tensor) -> Tensor:
-        if left.dtype in (torch.bfloat16, torch.float16):
-            return torch.mm(left, right, out_dtype=torch.float32)
-        return left @ right
+        return operand(tensor, self.autocast)
 
     def logits(self, hidden_CD: Tensor, weight_VD: Tensor, bias_V: Tensor | None) -> Tensor:
-        logits_CV = self.product(hidden_CD, weight_VD.t())
+        logits_CV = product(hidden_CD, weight_VD.t())
         if bias_V is not None:
             logits_CV += bias_V
         if self.head.scale != 1.0:
@@ -135,7 +126,7 @@ def _forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, job:
         norms.append(norm_C)
         if frozen:
             prob_CV = logits_CV.sub_(norm_C[:, None]).exp_()
-            towards.append(job.product(job.towards(prob_CV, span, slope).to(weight_VD.dtype), weight_VD))
+            towards.append(product(job.towards(prob_CV, span, slope).to(weight_VD.dtype), weight_VD))
         elif job.training and len(spans) == 1:
             kept = logits_CV
     ctx.job, ctx.frozen = job, frozen
@@ -172,9 +163,9 @@ def _recompute(ctx: Any, grad_E: Tensor) -> tuple[Tensor | None, Tensor | None, 
             grad_bias += grad_CV.sum(0)
         grad_CV = grad_CV.to(weight_VD.dtype)
         if grad_hidden is not None:
-            grad_hidden[span] = job.product(grad_CV, weight_VD)
+            grad_hidden[span] = product(grad_CV, weight_VD)
         if grad_weight is not None:
-            grad_weight += job.product(grad_CV.t(), hidden_ED[span])
+            grad_weight += product(grad_CV.t(), hidden_ED[span])
     return (
         None if grad_hidden is None else grad_hidden.to(hidden.dtype),
         None if grad_weight is None else grad_weight.to(weight.dtype),

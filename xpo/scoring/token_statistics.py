@@ -11,6 +11,7 @@ from torch.nn.functional import log_softmax
 from torch.utils.checkpoint import checkpoint
 
 from xpo.scoring.head import Head, Targets
+from xpo.scoring.product import autocast_dtype, operand, wide_product
 
 FORCED = 1e4
 """Log-probability that stands for "there is no other token": no loss can be gained against it."""
@@ -98,17 +99,25 @@ class Distributions:
     head: Head
 
     def logp(self, span: slice, targets: Targets) -> Tensor:
-        """log p of some of the edges, CV, differentiable."""
-        hidden_CD, head = self.hidden_ED[span], self.head
-        logits_CV = torch.nn.functional.linear(hidden_CD, head.weight_VD.to(hidden_CD.dtype)).float()
-        if head.bias_V is not None:
-            logits_CV = logits_CV + head.bias_V
-        logits_CV = logits_CV * head.scale
-        if head.softcap is not None:
-            logits_CV = head.softcap * torch.tanh(logits_CV / head.softcap)
+        """log p of some of the edges, CV, differentiable, in float32 at least, as ``edge_logp`` has it.
+
+        ``targets`` are those of all edges.
+        """
+        logits_CV = _logits(self.hidden_ED[span], self.head)
         if targets.table_RV is not None and targets.row_E is not None:
             logits_CV = logits_CV.masked_fill(~targets.table_RV[targets.row_E[span]], -torch.inf)
         return log_softmax(logits_CV, 1)
+
+
+def _logits(hidden_CD: Tensor, head: Head) -> Tensor:
+    device = hidden_CD.device.type
+    half = autocast_dtype(device)
+    with torch.autocast(device, enabled=False):
+        logits_CV = wide_product(operand(hidden_CD, half), operand(head.weight_VD, half).t())
+        if head.bias_V is not None:
+            logits_CV = logits_CV + head.bias_V
+        logits_CV = logits_CV * head.scale if head.scale != 1.0 else logits_CV
+        return logits_CV if head.softcap is None else head.softcap * torch.tanh(logits_CV / head.softcap)
 
 
 def token_statistics(
@@ -118,24 +127,46 @@ def token_statistics(
     targets: Targets,
     chunk: int,
 ) -> dict[str, Tensor]:
-    """Each statistic by name, E. ``chunk`` edges have logits at a time, in the backward pass too."""
+    """Each statistic by name, E. ``chunk`` edges have logits at a time, in the backward pass too.
 
-    def values(span: slice, hidden_CD: Tensor) -> Tensor:
-        logp_CV = Distributions(hidden_CD, policy.head).logp(slice(None), _cut(targets, span))
+    Raises ``ValueError`` if one of them needs a reference and there is none, or one of another vocabulary.
+    """
+    _check(wanted, policy, reference)
+
+    def values(span: slice, hidden_CD: Tensor) -> tuple[Tensor, ...]:
+        here = _cut(targets, span)
+        logp_CV = Distributions(hidden_CD, policy.head).logp(slice(None), here)
         ref_logp_CV = logp_CV.detach() if reference is None else reference.logp(span, targets)
-        parts = [
-            s(logp_CV if s.differentiable else logp_CV.detach(), ref_logp_CV, targets.token_E[span])
-            for s in wanted
-        ]
-        return torch.stack(parts)
+        return tuple(
+            s(logp_CV if s.differentiable else logp_CV.detach(), ref_logp_CV, here.token_E) for s in wanted
+        )
 
     count = len(policy.hidden_ED)
-    found = [
-        checkpoint(values, span, policy.hidden_ED[span], use_reentrant=False)
-        for span in (slice(start, min(start + chunk, count)) for start in range(0, count, chunk))
-    ]
-    table = torch.cat(found, 1) if found else policy.hidden_ED.new_zeros(len(wanted), 0)
-    return {statistic.name: row for statistic, row in zip(wanted, table, strict=True)}
+    learns = torch.is_grad_enabled() and any(s.differentiable for s in wanted)
+    with torch.set_grad_enabled(learns):
+        found = [
+            checkpoint(values, span, policy.hidden_ED[span], use_reentrant=False)
+            for span in (slice(start, min(start + chunk, count)) for start in range(0, count, chunk))
+        ]
+    none = policy.hidden_ED.new_zeros(0, dtype=torch.float32)
+    columns = [torch.cat(column) for column in zip(*found, strict=True)] if found else [none for _ in wanted]
+    return {statistic.name: column for statistic, column in zip(wanted, columns, strict=True)}
+
+
+def _check(
+    wanted: tuple[TokenStatistic, ...], policy: Distributions, reference: Distributions | None
+) -> None:
+    compares = [s.name for s in wanted if s.needs_reference]
+    if compares and reference is None:
+        raise ValueError(f"{compares[0]} compares with a reference's distributions, and none were given")
+    if reference is None:
+        return
+    mine, theirs = len(policy.head.weight_VD), len(reference.head.weight_VD)
+    if mine != theirs:
+        raise ValueError(
+            f"the policy's head has {mine} tokens and the reference's {theirs}: their next-token "
+            "distributions cannot be compared"
+        )
 
 
 def _cut(targets: Targets, span: slice) -> Targets:
