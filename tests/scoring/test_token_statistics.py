@@ -1,4 +1,4 @@
-"""Statistics of next-token distributions against whole distributions, and how much of them exists at a time."""
+"""Statistics of next-token distributions against whole ones, and how much of those exists at a time."""
 
 from __future__ import annotations
 
@@ -115,9 +115,9 @@ def test_gradcheck():
 
 def test_no_edges_give_no_values():
     mine, theirs = heads()
-    empty = [[parts[0][:0], *parts[1:]] for parts in (mine, theirs)]
+    policy, reference = (distributions([parts[0][:0], *parts[1:]]) for parts in (mine, theirs))
     targets = Targets(torch.zeros(0, dtype=torch.long))
-    found = token_statistics(WANTED, *(distributions(parts) for parts in empty), targets, 3)
+    found = token_statistics(WANTED, policy, reference, targets, 3)
     assert {name: value.shape for name, value in found.items()} == {s.name: (0,) for s in WANTED}
 
 
@@ -130,7 +130,7 @@ def test_half_precision_is_finite_and_agrees_with_the_log_probabilities(dtype):
         (*WANTED, Rival()), distributions(mine), distributions(theirs), Targets(token_E), 3
     )
     assert all(value.dtype == torch.float32 and value.isfinite().all() for value in found.values())
-    sum(value.sum() for value in found.values()).backward()
+    torch.cat(list(found.values())).sum().backward()
     assert all(part.grad is not None and part.grad.isfinite().all() for part in mine)
     logp_EV = torch.stack(
         [
@@ -173,14 +173,10 @@ def watched(edges: int, chunk: int) -> Watch:
     theirs = [torch.randn(edges, hidden), torch.randn(width, hidden)]
     targets = Targets(torch.randint(width, (edges,)))
     gc.collect()
+    policy, reference = Distributions(mine[0], Head(mine[1])), Distributions(theirs[0], Head(theirs[1]))
     with Watch(width) as watch:
-        found = token_statistics(
-            (*WANTED, Rival()),
-            *(Distributions(h, Head(w)) for h, w in (mine, theirs)),
-            targets,
-            chunk,
-        )
-        sum(value.sum() for value in found.values()).backward()
+        found = token_statistics((*WANTED, Rival()), policy, reference, targets, chunk)
+        torch.cat(list(found.values())).sum().backward()
     assert all(part.grad is not None for part in mine)
     return watch
 
