@@ -1,0 +1,92 @@
+"""Every preset, the plugins' included: two steps on a few public rows that fit what it declares."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xpo.arrow import OffPolicy
+from xpo.compose import build, compose_config, presets
+from xpo.data.counts import Counts
+from xpo.data.errors import DataError
+from xpo.data.record import Record
+from xpo.model.tokens import train_bpe
+from xpo.stages.job import execute
+
+ROWS = {"train": 12, "test": 4}
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: Any) -> Path:
+    """A folder with slices of the data sets, one tokenizer for them, and a cache."""
+    given = os.environ.get("XPO_TEST_DATA")
+    if not given:
+        pytest.skip("XPO_TEST_DATA names no folder with real data")
+    folder, texts = tmp_path_factory.mktemp("real"), []
+    for name in ("hh_harmless", "alpaca_judged"):
+        for split, count in ROWS.items():
+            with gzip.open(Path(given) / f"{name}.{split}.jsonl.gz", "rt") as file:
+                lines = [next(file) for _ in range(count)]
+            (folder / f"{name}.{split}.jsonl").write_text("".join(lines))
+            texts += [json.loads(line)["prompt"] for line in lines]
+    train_bpe(texts, 384).save_pretrained(folder / "tokenizer")
+    return folder
+
+
+def fitting(parts: Any) -> str:
+    """Judged lists for what reads lists or scores, else human pairs."""
+    needs = OffPolicy.of(parts, parts.reference.given).needs
+    lists = parts.arity.sizes[1] is None
+    scored = bool(needs & {"scores", "margins"}) or not takes_pairs(parts.feedback)
+    return "alpaca_judged" if lists or scored else "hh_harmless"
+
+
+def takes_pairs(feedback: Any) -> bool:
+    """Whether it makes anything of a pair that nobody scored."""
+    try:
+        return bool(feedback([Record("prompt", ("better", "worse"), ranks=(0, 1))], Counts()))
+    except DataError:
+        return False
+
+
+def overrides(preset: str, folder: Path) -> list[str]:
+    config = compose_config([f"algo={preset}", "data=jsonl"])
+    name = fitting(build(config))
+    return [
+        f"algo={preset}",
+        "data=jsonl",
+        f"data.path={folder / name}.train.jsonl",
+        f"data.test_path={folder / name}.test.jsonl",
+        "data.max_length=64",
+        "model=scratch",
+        f"model.tokenizer={folder / 'tokenizer'}",
+        "model.hidden=16",
+        "model.layers=1",
+        "model.heads=2",
+        "model.max_length=64",
+        "trainer.steps=2",
+        "trainer.batch_size=4",
+        "trainer.log_every=1",
+        "trainer.accelerator=cpu",
+        "eval.samples=1",
+        "eval.max_new_tokens=2",
+        f"cache={folder / 'cache'}",
+        *(["sft.steps=1", "sft.batch_size=4"] if "steps" in config["sft"] else []),
+    ]
+
+
+@pytest.mark.parametrize("preset", presets())
+def test_two_steps_on_real_rows(preset: str, real: Path, tmp_path: Path) -> None:
+    metrics = execute(build(compose_config(overrides(preset, real))), tmp_path)
+    assert metrics and all(math.isfinite(value) for value in metrics.values())
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert all(math.isfinite(v) for line in lines for v in line.values() if isinstance(v, float))
+    norms = [line["grad_norm"] for line in lines if line["stage"] == "align" and "grad_norm" in line]
+    assert len(norms) == 2 and all(map(math.isfinite, norms)) and any(norms), "nothing was learnt from"
+    assert json.loads((tmp_path / "manifest.json").read_text())["scoring"]["path"] == "shared"
