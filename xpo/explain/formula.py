@@ -104,8 +104,7 @@ def _loss(c: OffPolicy) -> list[tuple[str, str]]:
 
 def _latex(c: OffPolicy) -> str:
     preferred, dispreferred = c.polarity.formula("r")
-    margin = c.margin.formula(c.reward.beta).replace("*", r"\cdot")
-    terms = c.objective.latex(preferred, dispreferred, margin)
+    terms = c.objective.latex(preferred, dispreferred, c.margin.latex(c.reward.beta))
     mean = c.weighting.latex(rf"\mathbb{{E}}\left[{terms}\right]")
     weight = "" if not c.sft.merges or c.sft.preference_weight == 1 else f"{c.sft.preference_weight}\\, "
     likelihood = f" + {c.sft.term_latex()}" if c.sft.merges else ""

@@ -110,7 +110,7 @@ def has_target(parts: Any, label_noise: float) -> bool:
 def _fitted_reward(world: World, ref_logp_XN: Tensor, parts: Any) -> Tensor:
     """rho_i: what the implicit rewards equal at the optimum, up to a constant of the prompt."""
     if parts.feedback.contrasts:  # P(i is the demonstration) against ref: log-odds of differences of this
-        return world.expert_logp_XN - ref_logp_XN
+        return parts.objective.fit_scale * (world.expert_logp_XN - ref_logp_XN)
     label_scale = parts.reward.scale if parts.reward.relabels else 1.0
     if parts.objective.fits == "log_odds":
         return parts.objective.fit_scale * world.reward_XN / label_scale

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
 from xpo.contracts import Batch
+from xpo.margin.base import Margin
 from xpo.registry import register
 
 
 @register("margin", "constant")
 @dataclass(frozen=True)
-class Constant:
+class Constant(Margin):
     """The gap minus gamma. Meng et al. 2024, arXiv 2405.14734, eq. 6.
 
     Give ``gamma`` (reward units, after beta) or ``gamma_beta_ratio`` (gamma / beta, as the paper's
     repository has it), not both: the same number means different losses.
     """
-
-    applies: ClassVar[bool] = True
-    needs: ClassVar[frozenset[str]] = frozenset()  # of contracts.FEEDBACK
-    difference: ClassVar[bool] = True  # reads no reward, or their differences alone
 
     gamma: float | None = None
     gamma_beta_ratio: float | None = None
@@ -47,3 +43,6 @@ class Constant:
         if self.gamma is not None:
             return f" - {self.gamma!r}"
         return f" - {self.gamma_beta_ratio!r} * {beta!r}"
+
+    def latex(self, beta: float) -> str:
+        return self.formula(beta).replace("*", r"\cdot")

@@ -8,20 +8,22 @@ from typing import ClassVar
 from torch import Tensor
 
 from xpo.contracts import Batch
+from xpo.margin.base import Margin
 from xpo.registry import register
 
 
 @register("margin", "none")
 @dataclass(frozen=True)
-class NoMargin:
+class NoMargin(Margin):
     """The gap as it is."""
 
     applies: ClassVar[bool] = False
-    needs: ClassVar[frozenset[str]] = frozenset()
-    difference: ClassVar[bool] = True
 
     def __call__(self, batch: Batch, beta: float, reward_BK: Tensor) -> float:
         return 0.0
 
     def formula(self, beta: float) -> str:
+        return ""
+
+    def latex(self, beta: float) -> str:
         return ""

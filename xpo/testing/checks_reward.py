@@ -117,13 +117,33 @@ def margin_declares_itself(margin: Any) -> None:
     require(bool(torch.isfinite(found).all()), "the margin is not finite")
     require(bool(found.any()) == margin.applies, f"applies={margin.applies}, but the margin is {found}")
     require(bool(margin.formula(0.7)) == margin.applies, "the formula does not show the margin")
+    require(bool(margin.latex(0.7)) == margin.applies, "the LaTeX does not show the margin")
     for field, other in variants(margin):
         differ(found, torch.as_tensor(other(t.batch, 0.7, reward)), f"the margin does not depend on {field}")
         require(margin.formula(0.7) != other.formula(0.7), f"the formula's text does not show {field}")
+
+
+def margin_reads_no_padding(margin: Any) -> None:
+    """What stands in for absent responses changes nothing and gets no gradient."""
+    t = toy()
+    absent_BK = ~t.batch.present_BK
+    pairs_BKK = absent_BK[:, :, None] | absent_BK[:, None, :]
+    assert t.batch.score_BK is not None and t.batch.margin_BKK is not None
+    garbage = t.replace(
+        score_BK=t.batch.score_BK.masked_fill(absent_BK, torch.nan),
+        margin_BKK=t.batch.margin_BKK.masked_fill(pairs_BKK, torch.nan),
+    )
+    leaf = t.reward_BK.masked_fill(absent_BK, torch.nan).requires_grad_()
+    clean = torch.as_tensor(margin(t.batch, 0.7, t.reward_BK))
+    found = torch.as_tensor(margin(garbage.batch, 0.7, leaf))
+    same(found.detach(), clean, "the margin reads responses that are not there")
+    require(
+        bool((gradient(found, leaf)[absent_BK] == 0).all()), "responses that are not there have a gradient"
+    )
 
 
 REWARD = (reward_scales, relabelling_keeps_masses, reward_reads_every_field)
 REWARD_FORM = (log_odds_are_antisymmetric,)
 REWARD_LEVEL = (level_declares_itself, level_reads_no_padding)
 POLARITY = (polarity_declares_itself,)
-MARGIN = (margin_declares_itself,)
+MARGIN = (margin_declares_itself, margin_reads_no_padding)
