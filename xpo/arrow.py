@@ -5,55 +5,15 @@ logp, ref_logp -> log_ratio_BKT -> pool and link -> x beta, + offset -> reward_B
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 from torch import Tensor
 
 from xpo.contracts import Batch, Context, Step, masked
 from xpo.divergence.base import beyond_limit
+from xpo.scored import Ratio, Scored, Scores, Steps
 from xpo.scoring.token_statistics import TokenStatistic
-
-Ratio = tuple[Tensor, Tensor | float]
-"""A metric before it is reduced: numerator and denominator."""
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What policy, reference and critic say about one micro-batch. Unread parts are empty."""
-
-    logp_BKT: Tensor
-    ref_logp_BKT: Tensor
-    prompt_logp_BP: Tensor | None = None
-    token: Mapping[str, Tensor] = field(default_factory=dict)  # statistics of distributions, each BKT
-    value: Mapping[str, Tensor] = field(default_factory=dict)  # of the critic
-
-    def detach(self) -> Scores:
-        """Without gradient."""
-        return replace(
-            self,
-            logp_BKT=self.logp_BKT.detach(),
-            token={name: value.detach() for name, value in self.token.items()},
-            value={name: value.detach() for name, value in self.value.items()},
-        )
-
-
-@dataclass(frozen=True)
-class Steps:
-    """The whole-step statistics of the parts that take one."""
-
-    objective: Step | None = None
-    weighting: Step | None = None
-
-
-@dataclass(frozen=True)
-class Scored:
-    """One micro-batch. The shares of all micro-batches and ranks *sum* to the objective."""
-
-    share: Tensor
-    reward_BK: Tensor
-    metrics: dict[str, Ratio]
 
 
 @dataclass(frozen=True)
@@ -102,7 +62,8 @@ class OffPolicy:
     def needs(self) -> frozenset[str]:
         """The feedback that rows must carry (of contracts.FEEDBACK)."""
         labels = frozenset({self.reward_form.reads}) if self.relabels else frozenset()
-        return self.objective.needs | self.sft.needs | self.margin.needs | self.anchor.needs | labels
+        parts = (self.objective, self.sft, self.margin, self.anchor, self.weighting)
+        return labels.union(*(part.needs for part in parts))
 
     @property
     def relabels(self) -> bool:
@@ -130,11 +91,24 @@ class OffPolicy:
         self, batch: Batch, reward_BK: Tensor, scores: Scores, step: Step | None = None
     ) -> tuple[Tensor, dict[str, Ratio]]:
         """loss_B of the objective alone, not weighted by row and not reduced, and its own metrics."""
+        batch = self.labelled(batch)
+        context = self.context(batch, reward_BK, scores, step)
+        batch = self.weighting.masses(batch, context)
+        return self.objective(reward_BK, batch, context), dict(
+            self.objective.metrics(reward_BK, batch, context)
+        )
+
+    def labelled(self, batch: Batch) -> Batch:
+        """The batch with the labels and scores that the objective reads."""
         if self.relabels:
             batch = self.reward.relabelled(batch, self.reward_form)
         if self.objective.explicit_reward:
             batch = self.reward.scaled(batch)
-        context = Context(
+        return self.label_noise(batch)
+
+    def context(self, batch: Batch, reward_BK: Tensor, scores: Scores, step: Step | None = None) -> Context:
+        """What the objective may read beside a labelled batch and its rewards."""
+        return Context(
             self.margin(batch, self.reward.beta, reward_BK),
             scores.logp_BKT,
             step,
@@ -142,18 +116,34 @@ class OffPolicy:
             self.reward.beta,
             scores.token,
             scores.value,
+            self._of_reference(batch, scores) if self.objective.reads_reference else None,
         )
-        batch = self.weighting.masses(self.label_noise(batch), context)
-        return self.objective(reward_BK, batch, context), dict(
-            self.objective.metrics(reward_BK, batch, context)
-        )
+
+    def _of_reference(self, batch: Batch, scores: Scores) -> Tensor:
+        """What a linear link makes of the reference's log-probabilities."""
+        ref_logp_BKT, mask_BKT = masked(scores.ref_logp_BKT, batch.mask_BKT), batch.mask_BKT
+        return self.reward(self.reward_level.apply(self.divergence, self.length, ref_logp_BKT, mask_BKT))
+
+    def observed(self, batch: Batch, scores: Scores) -> Tensor:
+        """What the objective takes from rows into its whole-step statistic, BF."""
+        reward_BK = self.rewards(batch, scores.logp_BKT, scores.ref_logp_BKT)
+        if self.objective.statistic_rows == "step":  # mismatched rows have no labels
+            batch = self.labelled(batch)
+        return self.objective.observe(reward_BK, batch, self.context(batch, reward_BK, scores))
+
+    def weighed(self, batch: Batch, scores: Scores, step: Step | None) -> Tensor:
+        """What the weighting takes from rows into its own, BF. ``step`` is the objective's."""
+        reward_BK = self.rewards(batch, scores.logp_BKT, scores.ref_logp_BKT)
+        loss_B, _ = self.losses(batch, reward_BK, scores, step)
+        return self.weighting.observe(reward_BK, loss_B, self.labelled(batch), self.reward.beta)
 
     def __call__(self, batch: Batch, scores: Scores, steps: Steps = Steps()) -> Scored:  # noqa: B008 (frozen)
         """The whole arrow for one micro-batch."""
         plain_BK = self.rewards(batch, scores.logp_BKT, scores.ref_logp_BKT)
         reward_BK = self.weighting.rewards(plain_BK, steps.weighting, self.reward.beta)
         loss_B, own = self.losses(batch, reward_BK, scores, steps.objective)
-        numerator, denominator = self.reduce(self.weighting.losses(loss_B, batch, steps.weighting), batch)
+        counted = batch.by_scores() if self.objective.counts_scores else batch
+        numerator, denominator = self.reduce(self.weighting.losses(loss_B, batch, steps.weighting), counted)
         objective = numerator / denominator
         share = self.sft.preference_weight * objective
         part = batch.weight_B.sum() / batch.totals.rows

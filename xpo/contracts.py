@@ -78,6 +78,7 @@ class StepTotals:
     tokens: float  # sum of weight_B * (demo_BK * tokens_BK).sum(K), prompts not counted
     micro_batches: int  # per rank; the loss is scaled by this and the world size
     prompt_tokens: float = 0.0  # sum of weight_B * (scored prompt tokens of row b), for terms that read them
+    scored_tokens: float = 0.0  # sum of weight_B * (share_BK * tokens_BK).sum(K)
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,11 @@ class Batch:
         present_BK = self.present_BK.float()
         return present_BK / present_BK.sum(1, keepdim=True).clamp(min=1)
 
+    def by_scores(self) -> Batch:
+        """The batch with tokens counted by ``share_BK``: every scored response, not what is imitated."""
+        totals = dataclasses.replace(self.totals, tokens=self.totals.scored_tokens)
+        return dataclasses.replace(self, totals=totals)
+
     @property
     def length_BK(self) -> Tensor:
         """Trained tokens per response, EOS included."""
@@ -150,7 +156,8 @@ class Step:
     """What a component has observed in the N rows of one optimizer step on all ranks, without gradient.
 
     Rows come in the order of their place in the data set, fillers left out, so that it does not depend on
-    micro-batches or ranks. ``memory`` is what the component remembers of earlier steps, this one included.
+    micro-batches or ranks; zeros fill up the shorter lines of batches with fewer responses. ``memory`` is
+    what the component remembers of earlier steps, this one included.
     """
 
     values_NF: Tensor
@@ -232,6 +239,7 @@ class Context:
     beta: float = 1.0  # of the reward group, for losses that undo it
     token: Mapping[str, Tensor] = field(default_factory=dict)  # token statistics by name, each BKT
     value: Mapping[str, Tensor] = field(default_factory=dict)  # what the critic says, by name
+    reference_BK: Tensor | None = None  # the reference's part of the reward, where the objective reads it
 
 
 FEEDBACK = frozenset({"comparisons", "labels", "scores", "wins", "demonstrations", "margins"})

@@ -10,7 +10,7 @@ import torch
 
 from xpo.contracts import Batch, Probes, Row
 from xpo.data.collate import Collator
-from xpo.data.loader import EvalLoader, ProbeRows, StepLoader, totals_of
+from xpo.data.loader import ProbeRows, StepLoader, totals_of
 from xpo.data.plan import Sizes
 from xpo.data.probes import mismatched, partners
 from xpo.data.truncate import Limits
@@ -229,26 +229,11 @@ def test_totals_by_hand() -> None:
     assert (totals.rows, totals.tokens, totals.micro_batches) == (4.0, 2 * 2 + 0.5 * 2 + 0.5 * 3, 5)
 
 
-@pytest.mark.parametrize("count", [1, 2, 11])
-@pytest.mark.parametrize("world", [1, 2, 3])
-def test_evaluation_sees_every_row_once(count: int, world: int) -> None:
-    rows = dataset(count)
-    ranks = [
-        EvalLoader(rows, Sizes(4, 24), Collator(0), rank=rank, world_size=world) for rank in range(world)
-    ]
-    assert len({len(rank) for rank in ranks}) == 1
-    batches = [batch for rank in ranks for batch in rank]
-    assert sorted(i for batch in batches for i in ids(batch)) == list(range(count))
-    assert sum(batch.weight_B.sum().item() for batch in batches) == batches[0].totals.rows
-    assert order(ranks[0]) == order(ranks[0])
-
-
-def test_batches_move_and_pickle() -> None:
-    batch = next(iter(loader(11, 4, probes=MISMATCHED)))
-    moved = batch.to(torch.float64)
-    assert rows_of(moved, "mismatched")[0].weight_B.dtype == torch.float64
-    moved = next(iter(loader(11, 4, budget=12, probes=STEP))).to(torch.float64)
-    assert rows_of(moved, "step")[0].weight_B.dtype == torch.float64
+@pytest.mark.parametrize("probes", [MISMATCHED, STEP])
+def test_batches_move(probes: ProbeRows) -> None:
+    moved = next(iter(loader(11, 4, budget=12, probes=probes))).to(torch.float64)
+    (kind,) = probes.kinds
+    assert rows_of(moved, kind)[0].weight_B.dtype == torch.float64
 
 
 def test_totals_count_prompt_tokens_but_the_first():

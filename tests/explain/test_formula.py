@@ -123,7 +123,8 @@ def trained_and_written(overrides, seed=0):
     steps, symbols = settled(arrow, batch, scores)
     share = arrow(batch, scores, steps).share
     text = formula(arrow).text
-    given = {"rows": totals.rows, "tokens": totals.tokens, "prompt_tokens": totals.prompt_tokens, **symbols}
+    given = {"rows": totals.rows, "tokens": totals.tokens, "prompt_tokens": totals.prompt_tokens}
+    given |= {n: v.item() for n, v in symbols.items() if not isinstance(v, tuple) and not v.ndim}
     return (
         float(share),
         evaluate(text, [row | own for row, own in zip(rows, per_row(symbols, rows), strict=True)], given),
@@ -133,18 +134,16 @@ def trained_and_written(overrides, seed=0):
 
 def settled(arrow, batch, scores):
     """The whole-step statistics, these rows being the step, and the names that the text has for them."""
-    steps, symbols, beta = Steps(), {}, arrow.reward.beta
-    reward = arrow.rewards(batch, scores.logp_BKT, scores.ref_logp_BKT)
+    steps, symbols = Steps(), {}
     if arrow.objective.statistic_rows != "none":
-        step = whole(arrow.objective, arrow.objective.observe(reward, batch), batch)
+        step = whole(arrow.objective, arrow.observed(batch, scores), batch)
         steps = dataclasses.replace(steps, objective=step)
         symbols |= arrow.objective.symbols(step, batch)
     if arrow.weighting.statistic_rows != "none":
-        loss, _ = arrow.losses(batch, reward, scores, steps.objective)
-        step = whole(arrow.weighting, arrow.weighting.observe(reward, loss, batch, beta), batch)
+        step = whole(arrow.weighting, arrow.weighed(batch, scores, steps.objective), batch)
         steps = dataclasses.replace(steps, weighting=step)
-        symbols |= arrow.weighting.symbols(step, batch, beta)
-    return steps, {name: value.numpy() for name, value in symbols.items()}
+        symbols |= arrow.weighting.symbols(step, batch, arrow.reward.beta)
+    return steps, symbols
 
 
 def whole(part, values, batch):
@@ -155,10 +154,15 @@ def whole(part, values, batch):
 def per_row(symbols, rows):
     """Numbers of the whole step as they are, those of rows one by one, without padding."""
     for b, row in enumerate(rows):
-        yield {
-            name: value if not value.ndim else (value[b] if value.ndim == 1 else value[b][: row["K"]])
-            for name, value in symbols.items()
-        }
+        yield {name: of_row(value, b, row["K"]) for name, value in symbols.items()}
+
+
+def of_row(value, b, responses):
+    if isinstance(value, tuple):  # a table for each row
+        return value[b].numpy()
+    if value.ndim == 0:
+        return value.item()
+    return value[b].item() if value.ndim == 1 else value[b][:responses].numpy()
 
 
 @pytest.mark.parametrize("algo", presets())

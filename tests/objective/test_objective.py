@@ -143,9 +143,9 @@ def test_observe_counts_responses_by_mass_and_weight():
     t = dataclasses.replace(
         t.replace(demo_BK=None), reward_BK=torch.tensor([[1.0, 2.0], [5.0, 6.0]]).double()
     )
-    assert Prospect().observe(t.reward_BK, t.batch).tolist() == [[3.0, 2.0], [11.0, 2.0]]
+    assert Prospect().observe(t.reward_BK, t.batch, Context()).tolist() == [[3.0, 2.0], [11.0, 2.0]]
     t = t.replace(demo_BK=torch.tensor([[0.25, 0.75], [0.5, 0.5]]).double())
-    table = Prospect().observe(t.reward_BK, t.batch)
+    table = Prospect().observe(t.reward_BK, t.batch, Context())
     assert table.tolist() == [[1.75, 1.0], [5.5, 1.0]]
     step = Step(table, torch.tensor([3.0, 1.0]).double(), torch.arange(2))
     assert Prospect().z0(Context(step=step)).item() == pytest.approx((3 * 1.75 + 5.5) / 4)

@@ -42,8 +42,10 @@ def formula(arrow: OffPolicy) -> Formula:
     """The objective that an off-policy arrow trains."""
     definitions = [
         *_labels(arrow),
+        *arrow.weighting.definitions,
         *_reward(arrow),
         *_noise(arrow),
+        *arrow.objective.definitions,
         ("row_loss", _row_loss(arrow)),
         *_loss(arrow),
     ]
@@ -80,7 +82,7 @@ def _reward(c: OffPolicy) -> list[tuple[str, str]]:
     linked = c.reward_level.formula(c.divergence.text, c.length.text, "log_ratio")
     offset = f" + {c.length.offset_text()}" if c.length.has_offset else ""
     found = [("log_ratio", ratio), ("reward", c.reward.text(linked) + offset)]
-    weighted = c.weighting.reward_text()
+    weighted = c.weighting.reward_text(c.reward.beta)
     return found if weighted is None else [*found, ("reward", weighted)]
 
 

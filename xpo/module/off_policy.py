@@ -10,12 +10,14 @@ from torch import Tensor
 
 from xpo.arrow import OffPolicy, Scores, Steps
 from xpo.contracts import Batch, Probes, Step
+from xpo.critic.base import Critic
 from xpo.module.policy import OptimizerOption, PolicyModule
 from xpo.reference.prepared import Prepared
 from xpo.run.metrics import Ratio
 from xpo.run.preference_metrics import preference_metrics
-from xpo.run.ranks import rows_of_all_ranks
+from xpo.run.ranks import rows_of_all_ranks, stacked
 from xpo.scoring.score import Scoring, response_edges
+from xpo.scoring.token_statistics import Distributions
 
 
 class OffPolicyModule(PolicyModule):
@@ -36,7 +38,7 @@ class OffPolicyModule(PolicyModule):
         reference: Prepared,
         optimizer: OptimizerOption,
         total_steps: int,
-        critic: Any = None,
+        critic: Critic | None = None,
     ) -> None:
         super().__init__(policy, optimizer, total_steps)
         self.arrow = arrow
@@ -49,6 +51,11 @@ class OffPolicyModule(PolicyModule):
             self.moving_reference = reference.moving  # its weights belong into checkpoints
         self._steps = Steps()
         self._seen_steps = 0
+
+    def beside(self) -> tuple[Any, float]:
+        if self.critic is None:
+            return super().beside()
+        return self.critic.named_parameters(), self.critic.lr_scale
 
     def loss(self, batch: Batch) -> Tensor:
         scores = self.scores(batch)
@@ -91,30 +98,20 @@ class OffPolicyModule(PolicyModule):
 
     def scores(self, batch: Batch) -> Scores:
         """What policy, reference and critic say about a batch, as far as the arrow reads it."""
-        prompt_logp_BP = None
-        wanted = self.arrow.token_statistics
-        token, value = {}, {}
-        if self.arrow.prompt_edges and not wanted:
-            logp_BKT, prompt_logp_BP = self.scoring.with_prompt(self.policy, batch)
-        elif wanted:
-            logp_BKT, prompt_logp_BP, token = self._with_statistics(batch)
-        else:
-            logp_BKT = self.scoring(self.policy, batch)
-        if self.critic is not None:
-            value = self.critic(batch, self.policy, self.scoring)
+        logp_BKT, prompt_logp_BP, states = self.scoring.everything(
+            self.policy, batch, self.arrow.prompt_edges
+        )
+        token = self._statistics(batch, states)
+        value = {} if self.critic is None else self.critic(batch, states, self.scoring)
         ref_logp_BKT = batch.ref_logp_BKT if batch.ref_logp_BKT is not None else self.reference(batch)
         return Scores(logp_BKT, ref_logp_BKT, prompt_logp_BP, token, value)
 
-    def _with_statistics(self, batch: Batch) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
-        """One forward pass for log-probabilities and statistics of distributions."""
-        wanted, span = self.arrow.token_statistics, response_edges(batch.packed)
-        logp_BKT, prompt_logp_BP, policy = self.scoring.everything(
-            self.policy, batch, self.arrow.prompt_edges
-        )
-        reference = None
+    def _statistics(self, batch: Batch, policy: Distributions) -> dict[str, Tensor]:
+        """What is read of next-token distributions, from the pass that gave the log-probabilities."""
+        wanted, reference = self.arrow.token_statistics, None
         if any(statistic.needs_reference for statistic in wanted):
-            reference = self.reference.distributions(batch, span)
-        return logp_BKT, prompt_logp_BP, self.scoring.statistics(wanted, policy, reference, batch)
+            reference = self.reference.distributions(batch, response_edges(batch.packed))
+        return self.scoring.statistics(wanted, policy, reference, batch)
 
     @torch.no_grad()
     def settle(
@@ -129,13 +126,11 @@ class OffPolicyModule(PolicyModule):
         objective = weighting = None
         if arrow.objective.statistic_rows != "none":
             rows = self._scored(probes.__dict__[arrow.objective.statistic_rows], own)
-            seen = [
-                (b, arrow.objective.observe(arrow.rewards(b, s.logp_BKT, s.ref_logp_BKT), b)) for b, s in rows
-            ]
+            seen = [(b, arrow.observed(b, s)) for b, s in rows]
             objective = self._step(arrow.objective, seen, self.objective_memory, learn)
         if arrow.weighting.statistic_rows != "none":
             rows = self._scored(probes.__dict__[arrow.weighting.statistic_rows], own)
-            seen = [(b, self._observed(b, s, objective)) for b, s in rows]
+            seen = [(b, arrow.weighed(b, s, objective)) for b, s in rows]
             weighting = self._step(arrow.weighting, seen, self.weighting_memory, learn)
         return Steps(objective, weighting)
 
@@ -148,14 +143,8 @@ class OffPolicyModule(PolicyModule):
             return [own]
         return [(probe, self.scores(probe)) for probe in probes]
 
-    def _observed(self, batch: Batch, scores: Scores, step: Step | None) -> Tensor:
-        arrow = self.arrow
-        reward_BK = arrow.rewards(batch, scores.logp_BKT, scores.ref_logp_BKT)
-        loss_B, _ = arrow.losses(batch, reward_BK, scores, step)
-        return arrow.weighting.observe(reward_BK, loss_B, batch, arrow.reward.beta)
-
     def _step(self, part: Any, seen: Sequence[tuple[Batch, Tensor]], memory: Tensor, learn: bool) -> Step:
-        values_NF = torch.cat([values_BF for _, values_BF in seen])
+        values_NF = stacked([values_BF for _, values_BF in seen])
         weight_N = torch.cat([batch.weight_B for batch, _ in seen]).to(values_NF.dtype)
         index_N = torch.cat([batch.index_B for batch, _ in seen])
         values_NF, weight_N, index_N = rows_of_all_ranks(values_NF, weight_N, index_N)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from xpo.contracts import Batch, Context, Step, masked
+from xpo.objective.words import at, gap_latex, gap_text
 from xpo.scoring.token_statistics import TokenStatistic
 
 
@@ -21,6 +22,7 @@ class Declared:
 
     needs: ClassVar[frozenset[str]] = frozenset({"comparisons"})  # of contracts.FEEDBACK
     difference: ClassVar[bool] = True  # unchanged when c(x) is added to all rewards of a prompt
+    absorbs_constant: ClassVar[bool] = False  # ... and taken off the critic's ``prompt_value_B``
     fixed_beta: ClassVar[float | None] = None  # the only beta that the published loss has
     nonpositive_reward: ClassVar[bool] = False  # rewards must be log-probabilities
     reads_reward: ClassVar[bool] = True
@@ -28,9 +30,13 @@ class Declared:
     reads_roles: ClassVar[bool] = True  # the polarity axis changes it
     implicit_form: ClassVar[str] = "scores"  # what it takes labels for: "wins" is a general preference
     explicit_reward: ClassVar[bool] = False  # reads the scores of reward=explicit
+    credits_tokens: ClassVar[bool] = False  # carries an explicit reward to the tokens that led to it
     per_token: ClassVar[bool] = False  # a sum over tokens, so it may be averaged over tokens
+    counts_scores: ClassVar[bool] = False  # responses count by Batch.share_BK, not as demonstrations
     statistic_rows: ClassVar[str] = "none"  # rows of a step that ``observe`` wants: "step" or "mismatched"
     memory: ClassVar[int] = 0  # numbers that the statistic remembers from step to step, 0 at the beginning
+    coupled: ClassVar[bool] = False  # masses of the whole step are matched: a row has no loss of its own
+    reads_reference: ClassVar[bool] = False  # Context.reference_BK: the two parts of a log-ratio apart
     critic: ClassVar[frozenset[str]] = frozenset()  # names in Context.value that it reads
     arity: ClassVar[frozenset[str]] = frozenset({"pair", "list"})
 
@@ -55,17 +61,25 @@ class Declared:
         """Reward differences of the minimiser that reach this are not fitted: nothing is claimed then."""
         return math.inf
 
-    def observe(self, reward_BK: Tensor, batch: Batch) -> Tensor:
-        """What the whole-step statistic is made of, BF: one line for each row, without gradient."""
+    def observe(self, reward_BK: Tensor, batch: Batch, context: Context) -> Tensor:
+        """What the whole-step statistic is made of, BF: one line for each row, without gradient.
+
+        ``batch`` and ``context`` are as for the loss, but without a step.
+        """
         raise NotImplementedError(f"{type(self).__name__} declares statistic_rows, and observes nothing")
 
     def remember(self, step: Step) -> Tensor:
         """The memory after this step, from the one before it (``step.memory``)."""
         raise NotImplementedError(f"{type(self).__name__} declares a memory, and remembers nothing")
 
-    def symbols(self, step: Step, batch: Batch) -> Mapping[str, Tensor]:
-        """What its text takes from the whole step, by name: a number, or one for each row or response."""
+    def symbols(self, step: Step, batch: Batch) -> Mapping[str, Tensor | tuple[Tensor, ...]]:
+        """What its text takes from the step: a number, one for each row or response, a table for each row."""
         return {}
+
+    @property
+    def definitions(self) -> tuple[tuple[str, str], ...]:
+        """Names that its text uses, each with an expression of names before it."""
+        return ()
 
     def metrics(
         self, reward_BK: Tensor, batch: Batch, context: Context
@@ -170,21 +184,6 @@ def gaps(preferred_BK: Tensor, dispreferred_BK: Tensor, batch: Batch, context: C
 def over_pairs(prefer_BKK: Tensor, loss_BKK: Tensor) -> Tensor:
     """loss_B: the mass-weighted sum of a loss of ordered pairs."""
     return (prefer_BKK * loss_BKK).sum((1, 2))
-
-
-def gap_text(preferred: str, dispreferred: str, margin: str) -> str:
-    """``gaps`` as an expression: i(x), j(x) put x along the rows or columns of a K x K table."""
-    return f"(i({preferred}) - j({dispreferred}){margin})"
-
-
-def gap_latex(preferred: str, dispreferred: str, margin: str) -> str:
-    """``gaps`` in LaTeX, for a pair (w, l)."""
-    return rf"\left({at(preferred, 'w')} - {at(dispreferred, 'l')}{margin}\right)"
-
-
-def at(symbol: str, response: str) -> str:
-    """A reward's symbol at one response; constants stay."""
-    return rf"{symbol}(y_{response})" if symbol.strip("0. ") else symbol
 
 
 def widened(values: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ class Prospect(ResponseLoss):
             if not 0 < self.__dict__[key] < float("inf"):
                 raise ValueError(f"{key} must be above 0 and finite, got {self.__dict__[key]}")
 
-    def observe(self, reward_BK: Tensor, batch: Batch) -> Tensor:
+    def observe(self, reward_BK: Tensor, batch: Batch, context: Context) -> Tensor:
         """[sum, count] of a row's rewards: masses in ``demo_BK`` if given, else 1 each."""
         present_BK = batch.present_BK
         mass_BK = present_BK if batch.demo_BK is None else batch.demo_BK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,28 +39,41 @@ def sum_over_ranks(values: Tensor) -> Tensor:
 
 
 def rows_of_all_ranks(values_NF: Tensor, weight_N: Tensor, index_N: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The rows of all ranks in the order of their index, fillers (index below 0) left out."""
+    """The rows of all ranks in the order of their index, fillers (index below 0) left out.
+
+    Ranks may differ in rows and in columns: zeros fill the shorter rows up.
+    """
     import torch
 
-    table = torch.cat([values_NF.double(), weight_N.double()[:, None], index_N.double()[:, None]], 1)
+    table = torch.cat([index_N.double()[:, None], weight_N.double()[:, None], values_NF.double()], 1)
     if distributed():
         table = _gathered(table)
-    table = table[table[:, -1] >= 0]
-    table = table[table[:, -1].argsort()]
-    kept = table[:, :-2].to(values_NF.dtype), table[:, -2].to(weight_N.dtype)
-    return *kept, table[:, -1].long()
+    table = table[table[:, 0] >= 0]
+    table = table[table[:, 0].argsort()]
+    return table[:, 2:].to(values_NF.dtype), table[:, 1].to(weight_N.dtype), table[:, 0].long()
+
+
+def stacked(tables: Sequence[Tensor]) -> Tensor:
+    """Tables below each other, their rows filled up with zeros to the longest one's."""
+    import torch
+    from torch.nn.functional import pad
+
+    most = max(table.shape[1] for table in tables)
+    return torch.cat([pad(table, (0, most - table.shape[1])) for table in tables])
 
 
 def _gathered(table: Tensor) -> Tensor:
-    """The tables of all ranks below each other; they may differ in length."""
+    """The tables of all ranks below each other; what is missing has the index -1 or the value 0."""
     import torch
 
     moved = table.to("cuda" if torch.distributed.get_backend() == "nccl" else "cpu")
-    count = torch.tensor([len(moved)], device=moved.device)
-    counts = [torch.zeros_like(count) for _ in range(torch.distributed.get_world_size())]
-    torch.distributed.all_gather(counts, count)
-    most = max(int(number) for number in counts)
-    padded = torch.cat([moved, moved.new_full((most - len(moved), moved.shape[1]), -1.0)])
-    tables = [torch.empty_like(padded) for _ in counts]
+    shape = torch.tensor(moved.shape, device=moved.device)
+    shapes = [torch.zeros_like(shape) for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather(shapes, shape)
+    rows, columns = torch.stack(shapes).amax(0).tolist()
+    padded = moved.new_zeros(rows, columns)
+    padded[:, 0] = -1.0
+    padded[: len(moved), : moved.shape[1]] = moved
+    tables = [torch.empty_like(padded) for _ in shapes]
     torch.distributed.all_gather(tables, padded)
     return torch.cat(tables).to(table.device)

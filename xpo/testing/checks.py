@@ -14,6 +14,7 @@ from xpo.testing import (
     checks_objective,
     checks_reward,
     checks_sft,
+    checks_step,
 )
 from xpo.testing.options import Option, options
 
@@ -22,7 +23,7 @@ Check = Callable[[Any], None]
 _CHECKS: dict[str, tuple[Check, ...]] = {
     "divergence": checks_divergence.CHECKS,
     "length": checks_length.CHECKS,
-    "objective": (*checks_objective.CHECKS, *checks_declared.CHECKS),
+    "objective": (*checks_objective.CHECKS, *checks_step.CHECKS, *checks_declared.CHECKS),
     "reward": checks_reward.REWARD,
     "reward_form": checks_reward.REWARD_FORM,
     "reward_level": checks_reward.REWARD_LEVEL,

@@ -102,7 +102,7 @@ def every_field_is_read(objective: Any) -> None:
     for field, other in variants(objective):
         losses = [torch.cat([loss_of(part, size) for size in sizes]) for part in (objective, other)]
         differ(*losses, f"the loss does not depend on {field}")
-        texts = [part.text("r", "r", "") for part in (objective, other)]
+        texts = [(part.definitions, part.text("r", "r", "")) for part in (objective, other)]
         require(texts[0] != texts[1], f"the formula's text does not show {field}")
 
 

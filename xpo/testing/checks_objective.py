@@ -11,8 +11,7 @@ from torch.nn.functional import pad
 
 from xpo.testing.batches import toy
 from xpo.testing.run_objective import loss as loss_of
-from xpo.testing.run_objective import step_of
-from xpo.testing.tools import differ, gradient, require, same
+from xpo.testing.tools import gradient, require, same
 
 
 def one_finite_number_per_row(objective: Any) -> None:
@@ -62,7 +61,12 @@ def order_of_responses_does_not_matter(objective: Any) -> None:
     squares = ("prefer_BKK", "win_BKK", "margin_BKK")
     changes |= {name: getattr(t.batch, name)[:, order][:, :, order] for name in squares}
     moved = t.replace(**changes)
-    moved = dataclasses.replace(moved, reward_BK=t.reward_BK[:, order], logp_BKT=t.logp_BKT[:, order])
+    moved = dataclasses.replace(
+        moved,
+        reward_BK=t.reward_BK[:, order],
+        logp_BKT=t.logp_BKT[:, order],
+        ref_logp_BKT=t.ref_logp_BKT[:, order],
+    )
     same(loss_of(objective, moved), loss_of(objective, t), "the loss depends on the order of the responses")
 
 
@@ -71,7 +75,8 @@ def padding_is_not_read(objective: Any) -> None:
     absent, masked_out = ~t.batch.present_BK, ~t.batch.mask_BKT
     leaf = t.reward_BK.masked_fill(absent, torch.nan).requires_grad_()
     logp = t.logp_BKT.masked_fill(masked_out, torch.nan).requires_grad_()
-    garbage = dataclasses.replace(t, reward_BK=leaf, logp_BKT=logp)
+    ref_logp = t.ref_logp_BKT.masked_fill(masked_out, torch.nan)
+    garbage = dataclasses.replace(t, reward_BK=leaf, logp_BKT=logp, ref_logp_BKT=ref_logp)
     assert t.batch.score_BK is not None
     garbage = garbage.replace(score_BK=t.batch.score_BK.masked_fill(absent, 1e6))
     loss = loss_of(objective, garbage)
@@ -89,7 +94,12 @@ def further_padding_changes_nothing(objective: Any) -> None:
     pads = {"prefer_BKK": kk, "win_BKK": kk, "margin_BKK": kk, "mask_BKT": kt}
     pads |= {"good_BK": k, "bad_BK": k, "demo_BK": k, "score_BK": k, "mass_BK": k}
     longer = t.replace(**{name: pad(getattr(t.batch, name), by) for name, by in pads.items()})
-    longer = dataclasses.replace(longer, reward_BK=pad(t.reward_BK, k), logp_BKT=pad(t.logp_BKT, kt))
+    longer = dataclasses.replace(
+        longer,
+        reward_BK=pad(t.reward_BK, k),
+        logp_BKT=pad(t.logp_BKT, kt),
+        ref_logp_BKT=pad(t.ref_logp_BKT, kt),
+    )
     same(loss_of(objective, longer), loss_of(objective, t), "the loss depends on how far the batch is padded")
 
 
@@ -123,7 +133,7 @@ def a_better_response_should_be_worth_more(objective: Any) -> None:
 
 def a_list_is_the_sum_of_its_pairs(objective: Any) -> None:
     """For comparisons: each pair of a list, as a row of two, with its own mass."""
-    if "comparisons" not in objective.needs:
+    if "comparisons" not in objective.needs or objective.coupled:
         return
     t = toy()
     assert t.batch.prefer_BKK is not None
@@ -134,32 +144,13 @@ def a_list_is_the_sum_of_its_pairs(objective: Any) -> None:
             "prefer_BKK": t.batch.prefer_BKK[:, pair][:, :, pair],
         }
         two = dataclasses.replace(
-            t.replace(**changes), reward_BK=t.reward_BK[:, pair], logp_BKT=t.logp_BKT[:, pair]
+            t.replace(**changes),
+            reward_BK=t.reward_BK[:, pair],
+            logp_BKT=t.logp_BKT[:, pair],
+            ref_logp_BKT=t.ref_logp_BKT[:, pair],
         )
         total = total + loss_of(objective, two)
     same(total, loss_of(objective, t), "a list's loss is not the sum over its pairs")
-
-
-def statistic_is_a_sum_without_gradient(objective: Any) -> None:
-    if objective.statistic_rows == "none":
-        return
-    t = toy()
-    leaf = t.reward_BK.clone().requires_grad_()
-    whole = objective.observe(leaf, t.batch)
-    require(not whole.requires_grad, "the statistic carries a gradient")
-    require(whole.dim() == 2 and len(whole) == 4, f"observe gives {tuple(whole.shape)} for 4 rows, not BF")
-    parts = [objective.observe(t.rows([b]).reward_BK, t.rows([b]).batch) for b in range(4)]
-    same(torch.cat(parts), whole, "what is observed in a row depends on the others")
-    garbage = leaf.detach().masked_fill(~t.batch.present_BK, torch.nan)
-    same(objective.observe(garbage, t.batch), whole, "the statistic reads responses that are not there")
-    larger = dataclasses.replace(t, reward_BK=t.reward_BK.abs() * 3)
-    other = step_of(objective.observe(larger.reward_BK, larger.batch), larger, objective.memory)
-    memory = objective.remember(other) if objective.memory else other.memory
-    differ(
-        loss_of(objective, t),
-        loss_of(objective, t, step=dataclasses.replace(other, memory=memory)),
-        "the statistic changes nothing",
-    )
 
 
 CHECKS = (
@@ -173,5 +164,4 @@ CHECKS = (
     gradients_are_right,
     a_better_response_should_be_worth_more,
     a_list_is_the_sum_of_its_pairs,
-    statistic_is_a_sum_without_gradient,
 )

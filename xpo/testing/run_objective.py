@@ -8,14 +8,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xpo.contracts import Context, Step
+from xpo.contracts import Context, Step, masked
 from xpo.testing.batches import Toy, toy
 
+BETA = 0.7
 
-def step_of(values_BF: Tensor, toy_rows: Toy, memory: int = 0) -> Step:
-    """A whole step of these rows, remembered by nothing before."""
-    batch = toy_rows.batch
-    return Step(values_BF, batch.weight_B, batch.index_B, torch.zeros(memory, dtype=values_BF.dtype))
+
+def observed(objective: Any, t: Toy) -> Tensor:
+    """What the objective takes from these rows into its whole-step statistic."""
+    return objective.observe(t.reward_BK, t.batch, _context(objective, t))
+
+
+def step_of(objective: Any, t: Toy, before: Toy | None = None) -> Step:
+    """The step that these rows are all of, after the one that ``before`` was."""
+    dtype = t.reward_BK.dtype
+    memory = torch.zeros(objective.memory, dtype=dtype)
+    if before is not None:
+        memory = step_of(objective, before.to(dtype)).memory
+    step = Step(observed(objective, t), t.batch.weight_B, t.batch.index_B, memory)
+    return dataclasses.replace(step, memory=objective.remember(step)) if objective.memory else step
 
 
 def step(objective: Any, t: Toy) -> Step | None:
@@ -26,17 +37,21 @@ def step(objective: Any, t: Toy) -> Step | None:
     if objective.statistic_rows == "mismatched":
         other = toy(seed=7).to(t.reward_BK.dtype)
         rows = dataclasses.replace(other, reward_BK=other.reward_BK.abs())
-    found = step_of(objective.observe(rows.reward_BK, rows.batch), rows, objective.memory)
-    return dataclasses.replace(found, memory=objective.remember(found)) if objective.memory else found
+    return step_of(objective, rows, before=toy(seed=5))
 
 
 def context(objective: Any, t: Toy, whole: Toy | None = None, **changes: Any) -> Context:
     """Margin 0. ``whole``: the step that ``t`` is a part of, if it is not all of it."""
+    if "step" not in changes:
+        changes["step"] = step(objective, whole if whole is not None else t)
+    return dataclasses.replace(_context(objective, t), **changes)
+
+
+def _context(objective: Any, t: Toy) -> Context:
     token = {s.name: t.token_BKT(s.name) for s in objective.token_statistics}
     value = {name: t.value(name) for name in objective.critic}
-    seen = step(objective, whole if whole is not None else t)
-    made = Context(0.0, t.logp_BKT, seen, beta=0.7, token=token, value=value)
-    return dataclasses.replace(made, **changes)
+    reference_BK = BETA * masked(t.ref_logp_BKT, t.batch.mask_BKT).sum(-1)
+    return Context(0.0, t.logp_BKT, beta=BETA, token=token, value=value, reference_BK=reference_BK)
 
 
 def loss(objective: Any, t: Toy, whole: Toy | None = None, **changes: Any) -> Tensor:

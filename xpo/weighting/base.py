@@ -22,6 +22,8 @@ class Weighting:
     by_row: ClassVar[bool] = False
     statistic_rows: ClassVar[str] = "none"
     memory: ClassVar[int] = 0
+    needs: ClassVar[frozenset[str]] = frozenset()  # of contracts.FEEDBACK
+    rescales: ClassVar[bool] = False  # ``rewards`` changes the scale of the reward
 
     @property
     def token_statistics(self) -> tuple[TokenStatistic, ...]:
@@ -51,7 +53,12 @@ class Weighting:
         """What its text takes from the whole step, by name."""
         return {}
 
-    def reward_text(self) -> str | None:
+    @property
+    def definitions(self) -> tuple[tuple[str, str], ...]:
+        """Names that its texts use, each with an expression of names before it."""
+        return ()
+
+    def reward_text(self, beta: float) -> str | None:
         """``reward`` anew, from ``reward``."""
         return None
 

@@ -19,7 +19,8 @@ def _annotator_can_label(c: Composition) -> Reason | None:
 
 def _feedback_is_there(c: Composition) -> Reason | None:
     given = c.feedback.gives & c.arity.keeps
-    lacking = sorted((c.objective.needs | c.sft.needs | c.margin.needs | c.anchor.needs) - given)
+    parts = (c.objective, c.sft, c.margin, c.anchor, c.weighting)
+    lacking = sorted(frozenset().union(*(part.needs for part in parts)) - given)
     if not lacking:
         return None
     return Reason(
