@@ -79,6 +79,11 @@ class Gold:
                 f"data.{given[0]} is not read: data.mode=population has every response of a prompt in one "
                 "row. It is of use where rows are drawn."
             )
+        if parts.schedule.chunks:
+            return (
+                f"data.mode=population has one row per prompt, and {parts.choice('schedule')} trains each round "
+                "on other rows (schedule.rows=all repeats them)."
+            )
         if not feedback.in_expectation or (lists and not compared):
             return (
                 f"data.mode=population trains on exact expectations, and {parts.choice('feedback')} with "

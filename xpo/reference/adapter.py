@@ -25,6 +25,7 @@ class Adapter:
 
     given: ClassVar[bool] = True
     needs_adapter: ClassVar[bool] = False
+    renewed: ClassVar[bool] = False  # made anew when a round begins
     cacheable: ClassVar[bool] = True
 
     path: str

@@ -25,6 +25,7 @@ class Base:
 
     given: ClassVar[bool] = True
     needs_adapter: ClassVar[bool] = True
+    renewed: ClassVar[bool] = False  # made anew when a round begins
     cacheable: ClassVar[bool] = True
 
     cache: bool = True

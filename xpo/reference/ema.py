@@ -22,6 +22,7 @@ class Ema:
 
     given: ClassVar[bool] = True
     needs_adapter: ClassVar[bool] = False
+    renewed: ClassVar[bool] = False  # made anew when a round begins
     cacheable: ClassVar[bool] = False
     cache: ClassVar[bool] = False
 

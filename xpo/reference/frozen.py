@@ -28,6 +28,7 @@ class Frozen:
 
     given: ClassVar[bool] = True
     needs_adapter: ClassVar[bool] = False
+    renewed: ClassVar[bool] = False  # made anew when a round begins
     cacheable: ClassVar[bool] = True
 
     cache: bool = True

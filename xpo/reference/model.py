@@ -21,6 +21,7 @@ class OtherModel:
 
     given: ClassVar[bool] = True
     needs_adapter: ClassVar[bool] = False
+    renewed: ClassVar[bool] = False  # made anew when a round begins
     cacheable: ClassVar[bool] = True
 
     path: str

@@ -15,10 +15,10 @@ from xpo.scoring.parts import evaluating
 class Moving(nn.Module):
     """A copy of the policy's trained weights, as buffers; all others are the policy's own.
 
-    Every ``every`` optimizer steps the copy moves by ``rate`` towards the policy (1: becomes it).
+    Every ``every`` optimizer steps (None: never) it moves by ``rate`` towards the policy (1: becomes it).
     """
 
-    def __init__(self, policy: nn.Module, rate: float, every: int) -> None:
+    def __init__(self, policy: nn.Module, rate: float, every: int | None) -> None:
         super().__init__()
         self._policy = (policy,)  # in a tuple: not a submodule, its weights are saved elsewhere
         self._rate, self._every = rate, every
@@ -34,7 +34,7 @@ class Moving(nn.Module):
 
     def follow(self, step: int) -> None:
         """Call after every optimizer step, with its number."""
-        if step % self._every:
+        if self._every is None or step % self._every:
             return
         with torch.no_grad():
             for weight, copy in self._pairs():

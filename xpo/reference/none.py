@@ -17,6 +17,7 @@ class NoReference:
 
     given: ClassVar[bool] = False
     needs_adapter: ClassVar[bool] = False
+    renewed: ClassVar[bool] = False  # made anew when a round begins
     cacheable: ClassVar[bool] = False
     cache: ClassVar[bool] = False
 

@@ -54,12 +54,14 @@ class ReferenceOption(Protocol):
 
     ``given``: there is one. ``needs_adapter``: it is the policy without its adapter. ``cacheable``: it
     never changes in a run, so that its log-probabilities can be computed once. ``cache``: they shall be.
+    ``renewed``: each round of a schedule begins with a new one.
     ``prepare`` is called when the align stage begins, before the first update.
     """
 
     given: ClassVar[bool]
     needs_adapter: ClassVar[bool]
     cacheable: ClassVar[bool]
+    renewed: ClassVar[bool]
 
     @property
     def cache(self) -> bool: ...

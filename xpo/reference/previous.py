@@ -15,9 +15,10 @@ from xpo.scoring.score import Scoring
 @register("reference", "previous")
 @dataclass(frozen=True)
 class Previous:
-    """Every ``every`` optimizer steps the policy becomes its own reference.
+    """The policy becomes its own reference when a round begins, and every ``every`` optimizer steps if given.
 
-    TR-DPO with hard updates: Gorbatovski et al. 2024, arXiv 2404.09656, eq. 7 (their tau is ``every``).
+    By rounds: Kim et al. 2024, arXiv 2403.19270. By steps, TR-DPO with hard updates: Gorbatovski et al. 2024,
+    arXiv 2404.09656, eq. 7 (their tau is ``every``).
     """
 
     given: ClassVar[bool] = True
@@ -25,13 +26,15 @@ class Previous:
     cacheable: ClassVar[bool] = False
     cache: ClassVar[bool] = False
 
-    every: int = 512
+    renewed: ClassVar[bool] = True
+
+    every: int | None = None
 
     def __post_init__(self) -> None:
-        if self.every < 1:
+        if self.every is not None and self.every < 1:
             raise ValueError(f"every must be at least 1, got {self.every}")
 
     def prepare(self, policy: Any, scoring: Scoring, tokenizer: Any) -> Prepared:
-        """A copy of the trained weights that jumps to the policy's."""
+        """A copy of the trained weights, which jumps to the policy's if ``every`` says when."""
         moving = Moving(policy, 1.0, self.every)
         return Prepared(moving.host, scoring, fingerprint(policy), moving)

@@ -14,3 +14,6 @@ class Offline:
     """Labels and reference are fixed before training."""
 
     refreshes: ClassVar[bool] = False
+    rounds: ClassVar[int] = 1
+    chunks: ClassVar[bool] = False  # rounds train on different rows
+    by_difficulty: ClassVar[bool] = False

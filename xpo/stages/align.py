@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from xpo.arrow import OffPolicy
 from xpo.contracts import Batch, Row
+from xpo.critic.base import Critic
 from xpo.data.collate import Collator
 from xpo.data.loader import EvalLoader, ProbeRows
 from xpo.data.plan import Sizes
@@ -28,6 +30,26 @@ from xpo.stages.source import Measure, Policy, Rows
 
 
 @dataclass(frozen=True)
+class Turn:
+    """One of a run's rounds of alignment, counted from 1."""
+
+    number: int = 1
+    of: int = 1
+
+    @property
+    def stage(self) -> str:
+        """What logs and checkpoints call it; the first is ``align``, as in a run of one round."""
+        return "align" if self.number == 1 else f"align-{self.number}"
+
+    def folder(self, checkpoints: Path) -> Path:
+        return checkpoints if self.of == 1 else checkpoints / self.stage
+
+    def share(self, steps: int) -> int:
+        """This round's part of all steps."""
+        return max(1, steps * self.number // self.of - steps * (self.number - 1) // self.of)
+
+
+@dataclass(frozen=True)
 class Alignment:
     """What the stage is made of: built once, used for training and for the evaluation after it."""
 
@@ -36,6 +58,9 @@ class Alignment:
     arrow: OffPolicy
     rows: Rows
     measure: Measure | None
+    critic: Critic | None = None
+    turn: Turn = Turn()
+    reference: Prepared | None = None  # None: made from the policy as the stage finds it
 
     @property
     def sizes(self) -> Sizes:
@@ -60,16 +85,15 @@ class Alignment:
         return option.cacheable and option.cache and not lasting and not whole
 
     def collator(self, ref: ReferenceCache | None = None) -> Collator:
-        return Collator(
-            self.policy.tokenizer.pad_token_id, self.arrow.prompt_edges, ref, self.policy.scoring.support
-        )
+        skipped = None if self.setting.composition.critic.every_state else self.policy.scoring.support
+        return Collator(self.policy.tokenizer.pad_token_id, self.arrow.prompt_edges, ref, skipped)
 
 
 def align(alignment: Alignment) -> dict[str, float]:
     """Train, evaluating before, between and after; the final metrics."""
     setting, c = alignment.setting, alignment.setting.composition
     alignment = _checked(_with_fewer_test_rows(alignment))
-    reference = _reference(alignment)
+    reference = alignment.reference or make_reference(alignment)
     train_ref = _cached(alignment, reference, alignment.rows.train, "train")
     test_ref = _cached(alignment, reference, alignment.rows.test, "test")
     loader = training_loader(
@@ -80,6 +104,8 @@ def align(alignment: Alignment) -> dict[str, float]:
         probes=alignment.probes,
     )
     steps = c.trainer.total_steps(len(alignment.rows.train))
+    if c.trainer.steps is not None:  # of the whole run
+        steps = alignment.turn.share(steps)
     module = OffPolicyModule(
         alignment.policy.model,
         alignment.arrow,
@@ -87,7 +113,7 @@ def align(alignment: Alignment) -> dict[str, float]:
         reference,
         c.optimizer,
         steps,
-        c.critic.build(alignment.policy.model),
+        alignment.critic,
     )
 
     def evaluate() -> Mapping[str, float]:
@@ -98,10 +124,10 @@ def align(alignment: Alignment) -> dict[str, float]:
         sizes=_sizes(alignment, steps, loader),
         hashes={"reference": reference.fingerprint, **_row_hashes(alignment)},
     )
-    job = Job("align", steps, c.trainer, setting.log, setting.checkpoints, evaluate, c.eval.every)
-    fit(module, loader, job)
+    stage, folder = alignment.turn.stage, alignment.turn.folder(setting.checkpoints)
+    fit(module, loader, Job(stage, steps, c.trainer, setting.log, folder, evaluate, c.eval.every))
     metrics = dict(evaluate())
-    setting.log.log(metrics, steps)
+    setting.log.log(metrics, steps, stage)
     return metrics
 
 
@@ -122,10 +148,12 @@ def _checked(alignment: Alignment) -> Alignment:
     return dataclasses.replace(alignment, policy=dataclasses.replace(alignment.policy, scoring=scoring))
 
 
-def _reference(alignment: Alignment) -> Prepared:
-    """Where rows that are not cached will be asked for, the reference must outlive the first update."""
+def make_reference(alignment: Alignment, lasting: bool = False) -> Prepared:
+    """Where rows that are not cached will be asked for, the reference must outlive the first update.
+
+    ``lasting``: it must outlive this round."""
     option = alignment.setting.composition.reference
-    if option.cacheable and option.cache and not alignment.caches:
+    if option.cacheable and option.cache and (lasting or not alignment.caches):
         option = dataclasses.replace(option, cache=False)
     return option.prepare(alignment.policy.model, alignment.policy.scoring, alignment.policy.tokenizer)
 
@@ -176,14 +204,20 @@ def _probes(alignment: Alignment, ref: ReferenceCache | None) -> Batch:
 
 
 def _measured(alignment: Alignment) -> Mapping[str, float]:
-    return alignment.measure(alignment.policy.model) if alignment.measure is not None else {}
+    if alignment.measure is None:
+        return {}
+    decoding = None if alignment.critic is None else alignment.critic.decoding
+    decoded = None if decoding is None else decoding.scoring(alignment.policy.scoring)
+    return alignment.measure(alignment.policy.model, decoded)
 
 
 def _sizes(alignment: Alignment, steps: int, loader: Any) -> dict[str, int]:
     parameters = list(alignment.policy.model.parameters())
+    beside = [] if alignment.critic is None else list(alignment.critic.parameters())
     return {
         "parameters": sum(p.numel() for p in parameters),
         "trainable_parameters": sum(p.numel() for p in parameters if p.requires_grad),
+        "critic_parameters": sum(p.numel() for p in beside if p.requires_grad),
         "steps": steps,
         "micro_batches_per_step": loader.micro_batches,
         "ranks": alignment.ranks[1],

@@ -38,13 +38,14 @@ class Job:
 class Evaluation(Callback):
     """Calls an evaluation before the first step and every ``every`` steps, outside the training's clock."""
 
-    def __init__(self, evaluate: Evaluate, log: MetricLog, every: int | None) -> None:
+    def __init__(self, evaluate: Evaluate, log: MetricLog, every: int | None, stage: str) -> None:
         self._evaluate, self._log, self._every, self._seen = evaluate, log, every, 0
+        self._stage = stage
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._seen = trainer.global_step
         if trainer.global_step == 0:
-            self._log.log(self._evaluate(), 0)
+            self._log.log(self._evaluate(), 0, self._stage)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -54,7 +55,7 @@ class Evaluation(Callback):
             return
         self._seen = step
         if self._every is not None and step % self._every == 0 and step < trainer.max_steps:
-            self._log.log(self._evaluate(), step)
+            self._log.log(self._evaluate(), step, self._stage)
 
 
 class Epochs(Callback):
@@ -68,7 +69,7 @@ def fit(module: PolicyModule, loader: Any, job: Job) -> float:
     """Train, resuming from the newest checkpoint where the settings say so; the seconds it took."""
     callbacks: list[Callback] = [RandomState(), Epochs()]
     if job.evaluate is not None:
-        callbacks.append(Evaluation(job.evaluate, job.log, job.evaluate_every))
+        callbacks.append(Evaluation(job.evaluate, job.log, job.evaluate_every, job.stage))
     every = job.settings.log_every
     callbacks.append(TrainingLog(module.sums, job.log, stage=job.stage, every=every, total_steps=job.steps))
     resume = _resumable(job)

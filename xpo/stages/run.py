@@ -28,7 +28,8 @@ from xpo.run.say import say, settings, shown
 from xpo.run.summary import write_summary
 from xpo.scoring.path import choose_path
 from xpo.scoring.score import Scoring
-from xpo.stages.align import Alignment, align
+from xpo.stages.align import Alignment
+from xpo.stages.rounds import align_in_rounds
 from xpo.stages.setting import Setting
 from xpo.stages.sft import run_sft, wanted
 from xpo.stages.source import Policy, Rows, Source
@@ -81,8 +82,10 @@ def _stages(setting: Setting, argv: list[str], begin: float) -> dict[str, float]
     measure = source.measure(policy)
     before = dict(measure(policy.model)) if measure is not None else {}
     _sample(setting, policy, rows, "before")
+    critic = c.critic.build(policy.model, c.seed)
     with manifest.stage("align"):
-        metrics = align(Alignment(setting, policy, arrow, rows, measure))
+        metrics = align_in_rounds(Alignment(setting, policy, arrow, rows, measure, critic))
+    policy = dataclasses.replace(policy, decoding=None if critic is None else critic.decoding)
     _sample(setting, policy, rows, "after")
     with manifest.stage("export"):
         _export(setting, policy, arrow, metrics)
@@ -144,9 +147,13 @@ def _export(setting: Setting, policy: Policy, arrow: OffPolicy, metrics: Mapping
         settings={key: _settings(key, value) for key, value in c.config.items() if key not in PRESET_KEYS},
         metrics=metrics,
         adapter=c.adapter.adapts and not c.adapter.merge,
+        decoding=None if policy.decoding is None else policy.decoding.recipe,
     )
     generation = support_settings(support, policy.tokenizer.eos_token_id) if support is not None else {}
-    export_model(c.adapter.export(policy.model), policy.tokenizer, setting.out / "model", card, generation)
+    beside = None if policy.decoding is None else policy.decoding.save
+    export_model(
+        c.adapter.export(policy.model), policy.tokenizer, setting.out / "model", card, generation, beside
+    )
 
 
 def _settings(key: str, value: Any) -> Any:

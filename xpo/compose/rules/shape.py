@@ -161,6 +161,17 @@ def _reduction_fits(c: Composition) -> Reason | None:
     )
 
 
+def _reference_is_renewed(c: Composition) -> Reason | None:
+    """By steps, or by rounds of which there are several."""
+    if not c.reference.renewed or c.reference.every is not None or c.schedule.rounds > 1:
+        return None
+    return Reason(
+        f"{c.choice('reference')} is the policy as it was a round ago, and {c.choice('schedule')} has one round.",
+        ("schedule", "reference"),
+        fix=("schedule=iterative",),
+    )
+
+
 def _adapter_is_there(c: Composition) -> Reason | None:
     if not c.reference.needs_adapter or c.adapter.adapts:
         return None
@@ -186,4 +197,5 @@ RULES: tuple[Rule, ...] = (
     _polarity_has_two_sides,
     _reduction_fits,
     _adapter_is_there,
+    _reference_is_renewed,
 )

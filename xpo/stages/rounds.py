@@ -1,0 +1,112 @@
+"""The rounds of a schedule: one alignment after another."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from xpo.contracts import Batch, Row, masked
+from xpo.data.loader import EvalLoader
+from xpo.run.checkpoints import lean_names
+from xpo.run.files import output_folder
+from xpo.run.ranks import rank
+from xpo.run.say import say
+from xpo.scoring.parts import evaluating
+from xpo.stages.align import Alignment, Turn, align, make_reference
+
+
+def align_in_rounds(alignment: Alignment) -> dict[str, float]:
+    """All rounds that are not finished yet, each from the last one's policy; the last one's metrics."""
+    schedule = alignment.setting.composition.schedule
+    if schedule.rounds == 1:
+        return align(alignment)
+    chunks = _chunks(alignment)
+    option = alignment.setting.composition.reference
+    lasting = None if option.renewed else make_reference(alignment, lasting=True)
+    done = _resume(alignment)
+    metrics: dict[str, float] = {}
+    for number in range(done + 1, schedule.rounds + 1):
+        say(f"round {number} of {schedule.rounds}: {len(chunks[number - 1])} rows")
+        metrics = align(
+            dataclasses.replace(
+                alignment,
+                rows=dataclasses.replace(alignment.rows, train=chunks[number - 1]),
+                turn=Turn(number, schedule.rounds),
+                reference=lasting,
+            )
+        )
+        if number < schedule.rounds:
+            _save(alignment, number)
+    return metrics
+
+
+def _chunks(alignment: Alignment) -> list[Sequence[Row]]:
+    """The rows of each round."""
+    schedule, rows = alignment.setting.composition.schedule, alignment.rows.train
+    if not schedule.chunks:
+        return [rows] * schedule.rounds
+    if schedule.by_difficulty:
+        ease = _ease(alignment)
+        rows = [rows[i] for i in sorted(range(len(rows)), key=lambda i: (-ease[i], i))]
+    size, count = len(rows), schedule.rounds
+    if size < count:
+        raise ValueError(f"{size} rows cannot be cut into {count} rounds: lower schedule.rounds")
+    return [rows[size * n // count : size * (n + 1) // count] for n in range(count)]
+
+
+@torch.no_grad()
+def _ease(alignment: Alignment) -> list[float]:
+    """How much likelier the policy finds what is preferred (or good) in each row, in nats."""
+    model, scoring, rows = alignment.policy.model, alignment.policy.scoring, alignment.rows.train
+    found = [0.0] * len(rows)
+    with evaluating(model):
+        for batch in EvalLoader(rows, alignment.sizes, alignment.collator()):
+            batch = batch.to(next(model.parameters()).device)
+            logp_BK = masked(scoring(model, batch), batch.mask_BKT).sum(-1)
+            for index, value in zip(batch.index_B.tolist(), (_lead_BK(batch) * logp_BK).sum(1), strict=True):
+                if index >= 0:
+                    found[index] = float(value)
+    return found
+
+
+def _lead_BK(batch: Batch) -> torch.Tensor:
+    """How much more mass says that a response is better than that it is worse."""
+    if batch.prefer_BKK is not None:
+        return batch.prefer_BKK.sum(2) - batch.prefer_BKK.sum(1)
+    if batch.good_BK is not None and batch.bad_BK is not None:
+        return batch.good_BK - batch.bad_BK
+    return batch.share_BK
+
+
+def _path(alignment: Alignment, number: int) -> Path:
+    return alignment.setting.checkpoints / f"round-{number:03d}.pt"
+
+
+def _save(alignment: Alignment, number: int) -> None:
+    """The trained weights after a round: where the next one begins, also in another process."""
+    if rank() != 0:
+        return
+    model: nn.Module = alignment.policy.model
+    path, names = _path(alignment, number), lean_names(alignment.policy.model)
+    output_folder(path.parent)
+    partial = path.with_suffix(".partial")
+    torch.save({name: value for name, value in model.state_dict().items() if name in names}, partial)
+    os.replace(partial, path)
+
+
+def _resume(alignment: Alignment) -> int:
+    """The last finished round, its weights loaded; 0 if there is none or the run begins anew."""
+    c = alignment.setting.composition
+    if c.trainer.resume != "auto":
+        return 0
+    done = max((n for n in range(1, c.schedule.rounds) if _path(alignment, n).is_file()), default=0)
+    if done:
+        path = _path(alignment, done)
+        say(f"rounds 1 to {done} are finished: going on from {path.name}")
+        alignment.policy.model.load_state_dict(torch.load(path, weights_only=True), strict=False)
+    return done
