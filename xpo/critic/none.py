@@ -14,7 +14,8 @@ class NoCritic:
     """The policy alone is trained."""
 
     gives: ClassVar[frozenset[str]] = frozenset()
+    every_state: ClassVar[bool] = False
 
-    def build(self, policy: Any) -> None:
+    def build(self, policy: Any, seed: int) -> None:
         """Nothing to train beside the policy."""
         return None

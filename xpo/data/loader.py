@@ -156,16 +156,20 @@ class _Step:
 
 
 def totals_of(rows: Sequence[Row], micro_batches: int) -> StepTotals:
-    """The denominators of a step: weights, and weighted tokens of what is imitated and of its prompts."""
-    tokens = prompt_tokens = 0.0
+    """The denominators of a step: weights, and weighted tokens of responses and of their prompts."""
+    tokens = prompt_tokens = scored_tokens = 0.0
     for row in rows:
-        shares = (0.0,) * len(row.responses) if row.demo is None else row.demo
-        tokens += row.weight * sum(
-            float(share) * (len(response) - row.skip)
-            for share, response in zip(shares, row.responses, strict=True)
-        )
+        none, alike = (0.0,) * len(row.responses), (1 / len(row.responses),) * len(row.responses)
+        tokens += row.weight * _tokens(row, none if row.demo is None else row.demo)
+        scored_tokens += row.weight * _tokens(row, alike if row.mass is None else row.mass)
         prompt_tokens += row.weight * (len(row.prompt) - 1)  # the first token is never predicted
-    return StepTotals(sum(row.weight for row in rows), tokens, micro_batches, prompt_tokens)
+    return StepTotals(sum(row.weight for row in rows), tokens, micro_batches, prompt_tokens, scored_tokens)
+
+
+def _tokens(row: Row, shares: Sequence[float]) -> float:
+    """Trained tokens of a row's responses, by their shares."""
+    lengths = [len(response) - row.skip for response in row.responses]
+    return sum(float(share) * length for share, length in zip(shares, lengths, strict=True))
 
 
 class EvalLoader:

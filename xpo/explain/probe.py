@@ -72,19 +72,23 @@ def probe(composition: Composition) -> Probe:
         scoring = Scoring(path=choose_path(loaded.model)[0], support=source.support)
         start = Policy(policy, loaded.tokenizer, scoring, trained=True)
         rows = source.rows(start, arrow.needs)
+    skipped = None if c.critic.every_state else source.support
     reference = _lasting(c.reference).prepare(policy, scoring, loaded.tokenizer)
     loader = training_loader(
         rows,
         Sizes(ROWS, TOKENS),
-        Collator(loaded.tokenizer.pad_token_id, arrow.prompt_edges, None, source.support),
+        Collator(loaded.tokenizer.pad_token_id, arrow.prompt_edges, None, skipped),
         ranks=(0, 1),
         probes=ProbeRows(arrow.statistic_rows, rows.limits, loaded.tokenizer.bos_token_id),
     )
-    module = OffPolicyModule(policy, arrow, scoring, reference, c.optimizer, 1, c.critic.build(policy))
+    critic = c.critic.build(policy, c.seed)
+    module = OffPolicyModule(policy, arrow, scoring, reference, c.optimizer, 1, critic)
     _drift(policy)
+    if critic is not None:
+        _drift(critic)
     loss = module.loss(next(iter(loader)))
     loss.backward()
-    return Probe(float(loss.detach()), _gradient(policy), fingerprint(rows.train), _schedule(c))
+    return Probe(float(loss.detach()), _gradient(module), fingerprint(rows.train), _schedule(c))
 
 
 def _lasting(reference: Any) -> Any:
@@ -100,8 +104,8 @@ def _drift(policy: Any) -> None:
                 weight += DRIFT * torch.randn(weight.shape, generator=random)
 
 
-def _gradient(policy: Any) -> torch.Tensor:
-    return torch.cat([p.grad.flatten() for p in policy.parameters() if p.grad is not None])
+def _gradient(module: OffPolicyModule) -> torch.Tensor:
+    return torch.cat([p.grad.flatten() for p in module.parameters() if p.grad is not None])
 
 
 def _schedule(c: Composition) -> str:

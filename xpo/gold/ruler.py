@@ -11,7 +11,7 @@ from torch import Tensor
 from xpo import registry
 from xpo.contracts import Divergence
 from xpo.gold.evaluate import distances, exact_logp, metrics, world_batch
-from xpo.gold.target import Target, population_target
+from xpo.gold.target import Target, expectation, population_target
 from xpo.gold.world import World
 from xpo.scoring.score import Scoring
 
@@ -46,8 +46,14 @@ class Ruler:
         """The same metrics of the run's own optimum; empty where none is claimed."""
         return {} if self.target is None else self._metrics(self.target.logp_XN)
 
-    def __call__(self, model: Any) -> dict[str, float]:
-        return self._metrics(exact_logp(model, self.scoring, self._batch))
+    def __call__(self, model: Any, decoded: Any = None) -> dict[str, float]:
+        """The metrics; of the policy as it is ``decoded``, then its own reward under gold/without_critic."""
+        own_logp_XN = exact_logp(model, self.scoring, self._batch)
+        if decoded is None:
+            return self._metrics(own_logp_XN)
+        own = expectation(own_logp_XN, self.world.reward_XN)
+        found = self._metrics(exact_logp(model, decoded, self._batch))
+        return found | {"gold/without_critic/reward": own}
 
     def _metrics(self, logp_XN: Tensor) -> dict[str, float]:
         found = metrics(self.world, logp_XN, self.ref_logp_XN, self.divergences, self.target)

@@ -15,7 +15,9 @@ from xpo.run.metrics import Accumulator
 class OptimizerOption(Protocol):
     """A component of the group ``optimizer``."""
 
-    def build(self, named_parameters: Any, total_steps: int) -> tuple[Any, Any]: ...
+    def build(
+        self, named_parameters: Any, total_steps: int, beside: Any = (), lr_scale: float = 1.0
+    ) -> tuple[Any, Any]: ...
 
 
 class PolicyModule(pl.LightningModule):
@@ -37,9 +39,15 @@ class PolicyModule(pl.LightningModule):
     def loss(self, batch: Batch) -> Tensor:
         """The objective's share of one micro-batch, metrics added to ``self.sums`` on the way."""
 
+    def beside(self) -> tuple[Any, float]:
+        """Named parameters of a network that is trained beside the policy, and its multiple of the rate."""
+        return (), 1.0
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         return self.loss(batch) * batch.totals.micro_batches * self.trainer.world_size
 
     def configure_optimizers(self) -> Any:
-        optimizer, scheduler = self._optimizer.build(self.policy.named_parameters(), self._total_steps)
+        optimizer, scheduler = self._optimizer.build(
+            self.policy.named_parameters(), self._total_steps, *self.beside()
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -28,11 +28,17 @@ class Declared:
     reads_reward: ClassVar[bool] = True
     reads_margin: ClassVar[bool] = True
     reads_roles: ClassVar[bool] = True  # the polarity axis changes it
+    reads_beta: ClassVar[bool] = False  # Context.beta, under the name beta in its text
+    soft_labels: ClassVar[bool] = False  # a comparison that is certain has no finite loss
+    unbiased_in_labels: ClassVar[bool] = True  # the gradient is linear in masses, negative ones included
+    by_pairs: ClassVar[bool] = True  # of comparisons: a list's loss is the sum of its pairs'
     implicit_form: ClassVar[str] = "scores"  # what it takes labels for: "wins" is a general preference
     explicit_reward: ClassVar[bool] = False  # reads the scores of reward=explicit
     credits_tokens: ClassVar[bool] = False  # carries an explicit reward to the tokens that led to it
     per_token: ClassVar[bool] = False  # a sum over tokens, so it may be averaged over tokens
     counts_scores: ClassVar[bool] = False  # responses count by Batch.share_BK, not as demonstrations
+    listwise: ClassVar[bool] = False  # a list's loss is no sum over its pairs, or counts them: K matters
+    hard_labels: ClassVar[bool] = False  # reads which of two is preferred, not how surely
     statistic_rows: ClassVar[str] = "none"  # rows of a step that ``observe`` wants: "step" or "mismatched"
     memory: ClassVar[int] = 0  # numbers that the statistic remembers from step to step, 0 at the beginning
     coupled: ClassVar[bool] = False  # masses of the whole step are matched: a row has no loss of its own

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from xpo.registry import register
+
+Named = Iterable[tuple[str, nn.Parameter]]
 
 
 @register("optimizer", "adamw")
@@ -48,24 +50,30 @@ class AdamW:
             )
 
     def build(
-        self, named_parameters: Iterable[tuple[str, nn.Parameter]], total_steps: int
+        self, named_parameters: Named, total_steps: int, beside: Named = (), lr_scale: float = 1.0
     ) -> tuple[torch.optim.AdamW, LambdaLR]:
         """The optimizer over all trainable parameters and its schedule, to be stepped once per step.
 
+        ``beside`` are those of another network, in groups of their own at ``lr_scale`` times the rate.
         Raises ``ValueError`` where nothing is trainable or the warm-up does not fit into the steps.
         """
-        trainable = [(name, p) for name, p in named_parameters if p.requires_grad]
-        if not trainable:
+        groups = self._groups(named_parameters, self.lr)
+        if not groups:
             raise ValueError("no parameter is trainable: the model is frozen altogether")
         warmup = self.warmup(total_steps)
-        groups = [
-            {"params": [p for _, p in trainable if p.ndim >= 2], "weight_decay": self.weight_decay},
-            {"params": [p for _, p in trainable if p.ndim < 2], "weight_decay": 0.0},
-        ]
         optimizer = torch.optim.AdamW(
-            [group for group in groups if group["params"]], lr=self.lr, betas=self.betas, eps=self.eps
+            groups + self._groups(beside, self.lr * lr_scale), lr=self.lr, betas=self.betas, eps=self.eps
         )
         return optimizer, LambdaLR(optimizer, lambda step: self.factor(step, total_steps, warmup))
+
+    def _groups(self, named_parameters: Named, lr: float) -> list[dict[str, Any]]:
+        """What decays and what does not, as far as there is any."""
+        trainable = [p for _, p in named_parameters if p.requires_grad]
+        groups = [
+            {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": self.weight_decay, "lr": lr},
+            {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0, "lr": lr},
+        ]
+        return [group for group in groups if group["params"]]
 
     def warmup(self, total_steps: int) -> int:
         """Warm-up steps of a run of that many steps."""

@@ -30,6 +30,7 @@ class Card:
     metrics: Mapping[str, float] = field(default_factory=dict)
     license: str | None = None
     adapter: bool = False  # the folder holds a peft adapter alone
+    decoding: str | None = None  # Python that makes ``processor``, where the model alone is not the policy
 
 
 def model_card(card: Card) -> str:
@@ -86,13 +87,15 @@ def _quick_start(card: Card) -> str:
         if card.adapter
         else "As the start of the next run: `python -m xpo model=hf model.path=<this folder>`."
     )
+    drawn = "" if card.decoding is None else "logits_processor=[processor], do_sample=True"
     return (
         f"```python\n{load}\n\n"
         'folder = "."  # this folder\n'
         "tokenizer = AutoTokenizer.from_pretrained(folder)\n"
         "model = Model.from_pretrained(folder)\n"
+        f"{'' if card.decoding is None else card.decoding}"
         'inputs = tokenizer("...", return_tensors="pt")\n'
-        "print(tokenizer.decode(model.generate(**inputs)[0]))\n```\n\n"
+        f"print(tokenizer.decode(model.generate({', '.join(filter(None, ('**inputs', drawn)))})[0]))\n```\n\n"
         f"{again}"
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,19 @@ from xpo.scoring.support import Support
 
 
 def export_model(
-    model: Any, tokenizer: Any, directory: Path, card: Card, generation: Mapping[str, Any] | None = None
+    model: Any,
+    tokenizer: Any,
+    directory: Path,
+    card: Card,
+    generation: Mapping[str, Any] | None = None,
+    beside: Callable[[Path], None] | None = None,
 ) -> Path:
     """Write weights (safetensors), config, tokenizer with its chat template, generation settings and card.
 
     ``model`` is what the adapter's ``export`` gave: a transformers model, or a peft model, of which the
     adapter alone is written. ``generation`` is added to the generation settings (see
-    ``support_settings``). The folder is replaced as a whole; ``OutputError`` if it cannot be.
+    ``support_settings``), ``beside`` writes further files into the folder. The folder is replaced as a
+    whole; ``OutputError`` if it cannot be.
     """
     temporary = directory.with_name(f".{directory.name}.{os.getpid()}.tmp")
     try:
@@ -32,6 +38,8 @@ def export_model(
         tokenizer.save_pretrained(temporary)
         generation_settings(model, tokenizer, generation or {}).save_pretrained(temporary)
         write_text(temporary / "README.md", model_card(card))
+        if beside is not None:
+            beside(temporary)
         if directory.exists():
             shutil.rmtree(directory)
         os.replace(temporary, directory)

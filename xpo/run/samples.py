@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import torch
 from torch import Tensor
 
 from xpo.contracts import Batch, StepTotals
+from xpo.critic.base import Decoding, Processor
 from xpo.run.files import plain, write_text
 from xpo.scoring.pack import pack
 from xpo.scoring.score import Scoring
+from xpo.scoring.support import Support
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Policy:
     model: Any
     tokenizer: Any
     scoring: Scoring
+    decoding: Decoding | None = None  # how responses are drawn, if not from the model alone
 
 
 @dataclass(frozen=True)
@@ -116,13 +120,13 @@ def generate(
     devices = [policy.model.device] if policy.model.device.type == "cuda" else []
     was_training = policy.model.training
     policy.model.eval()
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(devices=devices), _processors(policy, ids_BP.shape[1]) as processors:
         torch.manual_seed(settings.seed)
         out_BS = policy.model.generate(
             input_ids=ids_BP,
             attention_mask=mask_BP,
             generation_config=config,
-            logits_processor=_restriction(policy.scoring, ids_BP.shape[1]),
+            logits_processor=processors,
         )
     policy.model.train(was_training)
     return [_until_end(row, ends) for row in out_BS[:, ids_BP.shape[1] :].tolist()]
@@ -132,30 +136,40 @@ def generate(
 def response_logp(
     policy: Policy, prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]
 ) -> list[float]:
-    """log pi(response | prompt) by the run's own scoring pass, row by row."""
+    """log pi(response | prompt) by the run's own scoring pass, as it is drawn, row by row."""
+    scoring = policy.scoring if policy.decoding is None else policy.decoding.scoring(policy.scoring)
     result = []
     for prompt, response in zip(prompts, responses, strict=True):
         packed, mask_BKT = pack([(prompt, [response])], pad_id=_pad(policy), support=policy.scoring.support)
         one = torch.ones(1)
         batch = Batch(packed, mask_BKT, one, one.long(), StepTotals(1.0, 1.0, 1)).to(policy.model.device)
-        result.append(policy.scoring(policy.model, batch).sum().item())
+        result.append(scoring(policy.model, batch).sum().item())
     return result
 
 
-def _restriction(scoring: Scoring, prompt_length: int) -> Any:
-    """Generate only what the run scores: tokens outside of the support get no mass."""
+@contextmanager
+def _processors(policy: Policy, prompt_length: int) -> Iterator[Any]:
+    """Generate what the run scores: nothing outside of the support, then as the policy is decoded."""
     from transformers import LogitsProcessorList
 
-    support = scoring.support
-    if support is None:
-        return LogitsProcessorList()
+    with ExitStack() as stack:
+        found: list[Any] = []
+        if policy.scoring.support is not None:
+            found.append(_restriction(policy.scoring.support, prompt_length))
+        if policy.decoding is not None:
+            found.append(stack.enter_context(policy.decoding.processor(policy.model)))
+        yield LogitsProcessorList(found)
+
+
+def _restriction(support: Support, prompt_length: int) -> Processor:
+    """Tokens outside of the support get no mass."""
 
     def restrict(ids_BS: Tensor, logits_BV: Tensor) -> Tensor:
         allowed_TV = support.allowed_TV.to(logits_BV.device)
         row = min(ids_BS.shape[1] - prompt_length, allowed_TV.shape[0] - 1)
         return logits_BV.masked_fill(~allowed_TV[row], float("-inf"))
 
-    return LogitsProcessorList([restrict])  # pyright: ignore[reportArgumentType]  (it calls whatever it holds)
+    return restrict
 
 
 def _left_padded(prompts: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from xpo.scoring.head import Targets, edge_logp
 from xpo.scoring.parts import decoder, output_head
 from xpo.scoring.plain import plain_hidden
 from xpo.scoring.support import Support
-from xpo.scoring.token_statistics import Distributions, TokenStatistic, token_statistics
+from xpo.scoring.token_statistics import Distributions, TokenStatistic, cut, token_statistics
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,15 @@ class Scoring:
     def logp(self, found: Distributions, batch: Batch, span: slice) -> Tensor:
         """log p of the edges' own tokens, E."""
         return edge_logp(found.hidden_ED, found.head, self._targets(batch.packed, span), self._edges(found))
+
+    def pieces(
+        self, found: Distributions, batch: Batch, span: slice
+    ) -> Iterator[tuple[Distributions, Targets]]:
+        """The distributions in pieces of ``chunk`` logits, each with what it predicts."""
+        targets = self._targets(batch.packed, span)
+        size, count = self._edges(found), len(found.hidden_ED)
+        for piece in (slice(start, start + size) for start in range(0, count, size)):
+            yield Distributions(found.hidden_ED[piece], found.head), cut(targets, piece)
 
     def statistics(
         self,

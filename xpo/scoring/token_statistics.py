@@ -134,7 +134,7 @@ def token_statistics(
     _check(wanted, policy, reference)
 
     def values(span: slice, hidden_CD: Tensor) -> tuple[Tensor, ...]:
-        here = _cut(targets, span)
+        here = cut(targets, span)
         logp_CV = Distributions(hidden_CD, policy.head).logp(slice(None), here)
         ref_logp_CV = logp_CV.detach() if reference is None else reference.logp(span, targets)
         return tuple(
@@ -169,6 +169,7 @@ def _check(
         )
 
 
-def _cut(targets: Targets, span: slice) -> Targets:
+def cut(targets: Targets, span: slice) -> Targets:
+    """The targets of some of the edges."""
     row_E = None if targets.row_E is None else targets.row_E[span]
     return Targets(targets.token_E[span], targets.table_RV, row_E)

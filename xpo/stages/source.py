@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -34,8 +34,13 @@ class Rows:
     limits: Limits = Limits()
 
 
-Measure = Callable[[Any], Mapping[str, float]]
-"""A model to metrics that only the data can give, such as the gold world's exact ones."""
+class Measure(Protocol):
+    """A model to metrics that only the data can give, such as the gold world's exact ones.
+
+    ``decoded``: what scores its responses as they are drawn, where that is not its own distribution.
+    """
+
+    def __call__(self, model: Any, decoded: Any = None) -> Mapping[str, float]: ...
 
 
 class Source(Protocol):
