@@ -31,7 +31,7 @@ def test_a_preset_read_from_its_files_is_the_preset_that_hydra_composes(algo):
     choices, survey, about = composed_choices(algo)
     assert preset.choices == {group: choices[group] for group in preset.choices}
     assert list(preset.axes) == list(AXES)
-    assert preset.survey == survey
+    assert preset.survey == (survey or {})
     assert preset.about == about
 
 
