@@ -38,6 +38,8 @@ def vocabulary(row):
         "minimum": np.minimum,
         "relu": lambda x: np.maximum(x, 0.0),
         "log_odds": lambda x: x - np.log1p(-np.exp(x)),
+        "no_gradient": lambda x: x,
+        "rival": lambda top: row["rival"],
         "i": lambda x: np.asarray(x)[..., None] * np.ones(row["K"]),
         "j": lambda x: np.ones((row["K"], 1)) * np.asarray(x),
         "swap": np.transpose,

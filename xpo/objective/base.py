@@ -36,6 +36,7 @@ class Declared:
     explicit_reward: ClassVar[bool] = False  # reads the scores of reward=explicit
     credits_tokens: ClassVar[bool] = False  # carries an explicit reward to the tokens that led to it
     per_token: ClassVar[bool] = False  # a sum over tokens, so it may be averaged over tokens
+    imitates: ClassVar[bool] = False  # the likelihood of demonstrated or good responses is part of it
     counts_scores: ClassVar[bool] = False  # responses count by Batch.share_BK, not as demonstrations
     listwise: ClassVar[bool] = False  # a list's loss is no sum over its pairs, or counts them: K matters
     hard_labels: ClassVar[bool] = False  # reads which of two is preferred, not how surely

@@ -24,6 +24,7 @@ class Likelihood(Declared):
     reads_reward: ClassVar[bool] = False
     reads_margin: ClassVar[bool] = False
     reads_roles: ClassVar[bool] = False
+    imitates: ClassVar[bool] = True
     per_token: ClassVar[bool] = True
     arity: ClassVar[frozenset[str]] = frozenset({"single", "pair", "list"})
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from xpo.contracts import FEEDBACK
-from xpo.testing.batches import toy
+from xpo.testing.batches import Toy, toy
 from xpo.testing.run_objective import loss as loss_of
 from xpo.testing.tools import differ, gradient, require, same, variants
 
@@ -100,10 +100,34 @@ def every_field_is_read(objective: Any) -> None:
     t = toy()
     sizes = (t, dataclasses.replace(t, reward_BK=10 * t.reward_BK))
     for field, other in variants(objective):
-        losses = [torch.cat([loss_of(part, size) for size in sizes]) for part in (objective, other)]
-        differ(*losses, f"the loss does not depend on {field}")
+        if objective.token_statistics == other.token_statistics:
+            found = [torch.cat([_loss_and_slopes(part, size) for size in sizes]) for part in (objective, other)]
+            differ(*found, f"neither the loss nor its gradient depends on {field}")
         texts = [(part.definitions, part.text("r", "r", "")) for part in (objective, other)]
         require(texts[0] != texts[1], f"the formula's text does not show {field}")
+
+
+def _loss_and_slopes(objective: Any, t: Toy) -> torch.Tensor:
+    """Of rewards and of log-probabilities: a field may stop a gradient and leave the value."""
+    leaves = t.reward_BK.clone().requires_grad_(), t.logp_BKT.clone().requires_grad_()
+    loss = loss_of(objective, dataclasses.replace(t, reward_BK=leaves[0], logp_BKT=leaves[1]))
+    return torch.cat([loss.detach(), *(gradient(loss, leaf).flatten() for leaf in leaves)])
+
+
+def declares_token_statistics(objective: Any) -> None:
+    """What it asks for it reads, with a gradient where the statistic has one; nothing where no token is."""
+    t = toy()
+    for statistic in objective.token_statistics:
+        leaf = t.token_BKT(statistic.name).masked_fill(~t.batch.mask_BKT, torch.nan).requires_grad_()
+        loss = loss_of(objective, t, token={statistic.name: leaf})
+        require(bool(torch.isfinite(loss).all()), f"{statistic.name} is read where there is no token")
+        if statistic.differentiable:
+            found = gradient(loss, leaf)
+            require(bool((found != 0).any()), f"{statistic.name} has no gradient")
+            require(bool((found[~t.batch.mask_BKT] == 0).all()), f"{statistic.name} has one without a token")
+        else:
+            other = loss_of(objective, t, token={statistic.name: leaf.detach() - 0.5})
+            differ(loss, other, f"nothing depends on {statistic.name}")
 
 
 CHECKS = (
@@ -113,5 +137,6 @@ CHECKS = (
     declares_margin,
     declares_roles,
     declares_per_token,
+    declares_token_statistics,
     every_field_is_read,
 )

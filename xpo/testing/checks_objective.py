@@ -104,11 +104,13 @@ def further_padding_changes_nothing(objective: Any) -> None:
 
 
 def gradients_are_right(objective: Any) -> None:
+    """Those of rewards and log-probabilities; of statistics of distributions some may be stopped."""
     t = toy(rows=2)
+    token = {s.name: t.token_BKT(s.name) for s in objective.token_statistics}
 
     def loss(reward_BK: Tensor, logp_BKT: Tensor) -> Tensor:
         changed = dataclasses.replace(t, reward_BK=reward_BK, logp_BKT=logp_BKT)
-        return loss_of(objective, changed, whole=t)
+        return loss_of(objective, changed, whole=t, token=token)
 
     leaves = (t.reward_BK.clone().requires_grad_(), t.logp_BKT.clone().requires_grad_())
     torch.autograd.gradcheck(loss, leaves)  # raises with both Jacobians

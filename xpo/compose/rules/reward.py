@@ -11,8 +11,7 @@ def _reward_is_read(c: Composition) -> Reason | None:
         return None
     if c.reward.reads_reward:
         return Reason(
-            f"{c.choice('objective')} is a likelihood and eats no reward, so {c.choice('reward')} "
-            "would have no effect.",
+            f"{c.choice('objective')} eats no reward, so {c.choice('reward')} would have no effect.",
             ("reward", "objective"),
         )
     return Reason(
@@ -44,10 +43,12 @@ def _no_idle_axis(c: Composition) -> Reason | None:
 
 
 def _one_likelihood(c: Composition) -> Reason | None:
-    if c.objective.reads_reward or not (c.sft.stage or c.sft.weight):
+    """A stage before is another matter where more than demonstrations is read after it."""
+    only = c.objective.needs <= {"demonstrations"}
+    if not c.objective.imitates or not (c.sft.weight or (c.sft.stage and only)):
         return None
     return Reason(
-        f"{c.choice('objective')} is the likelihood already, so {c.choice('sft')} would train it twice.",
+        f"{c.choice('objective')} trains the likelihood already, so {c.choice('sft')} would train it twice.",
         ("sft", "objective"),
     )
 

@@ -97,10 +97,13 @@ def _noise_is_in_labels(c: Composition) -> Reason | None:
 
 
 def _weighting_has_something_to_weigh(c: Composition) -> Reason | None:
-    if not c.weighting.applies or c.objective.reads_reward:
+    labels = {"comparisons", "labels"} & c.objective.needs
+    if not c.weighting.applies or (labels if c.weighting.mass_text() else c.objective.reads_reward):
         return None
+    what = "comparisons and labels" if c.weighting.mass_text() else "rewards and their losses"
+    read = f"reads {', '.join(sorted(c.objective.needs))}" if c.weighting.mass_text() else "eats none"
     return Reason(
-        f"{c.choice('weighting')} weighs rewards and their losses, and {c.choice('objective')} eats none.",
+        f"{c.choice('weighting')} weighs {what}, and {c.choice('objective')} {read}.",
         ("weighting", "objective"),
     )
 
