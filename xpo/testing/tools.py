@@ -34,7 +34,7 @@ def gradient(output: Tensor, leaf: Tensor) -> Tensor:
     """d output.sum() / d leaf; zeros where the output does not depend on it."""
     if not output.requires_grad:
         return torch.zeros_like(leaf)
-    (found,) = torch.autograd.grad(output.sum(), leaf, allow_unused=True)
+    (found,) = torch.autograd.grad(output.sum(), leaf, allow_unused=True, retain_graph=True)
     return torch.zeros_like(leaf) if found is None else found
 
 
