@@ -53,6 +53,8 @@ def rows(B, K):
         good = [1.0 / K if k % 2 == b % 2 else 0.0 for k in range(K)]
         bad = [1.0 / K - mass for mass in good]
         scores = [1.0 - 0.3 * k for k in range(K)]
+        margins = [[s - other for other in scores] for s in scores]
+        wins = [[1 / (1 + math.exp(-margin)) for margin in line] for line in margins]
         prompt = [1] + [11 + (b + i) % 4 for i in range(1 + b)]
         made.append(
             Row(
@@ -63,6 +65,8 @@ def rows(B, K):
                 bad=bad,
                 demo=[1.0] + [0.0] * (K - 1),
                 scores=scores,
+                wins=wins,
+                margins=margins,
             )
         )
     return made

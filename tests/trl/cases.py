@@ -20,7 +20,7 @@ class Case:
     expected: Callable[[Case, Callable[..., Loss]], Loss] = field(
         default=lambda case, xpo: xpo(*case.overrides)
     )
-    rows: tuple[int, ...] = (0, 1, 2)
+    alone: bool = False  # TRL sees one row at a time
 
 
 def times(factor: float) -> Callable[[Case, Callable[..., Loss]], Loss]:
@@ -72,5 +72,46 @@ CASES = {
         "cpo",
         {"loss_type": "simpo", "beta": 2.0, "simpo_gamma": 0.6, "cpo_alpha": 0.0},
         ("algo=simpo", "margin.gamma=0.6", "margin.gamma_beta_ratio=null"),
+    ),
+    "cpo, loss_type=alphapo": Case(
+        "cpo",
+        {"loss_type": "alphapo", "beta": 2.5, "alpha": 0.25, "simpo_gamma": 0.1},
+        ("algo=alphapo",),
+    ),
+    "cpo": Case(
+        "cpo",
+        {"beta": 0.1},
+        ("algo=cpo", "sft.normalise=batch_tokens"),
+        why="the paper's likelihood is a sum per row, TRL's a mean over the tokens of the batch",
+    ),
+    "cpo, label_smoothing": Case(
+        "cpo",
+        {"beta": 0.1, "cpo_alpha": 0.0, "label_smoothing": 0.2},
+        ("algo=cpo", "sft=none", "label_noise=smoothing", "label_noise.rate=0.2"),
+    ),
+    "cpo, loss_type=hinge": Case(
+        "cpo",
+        {"loss_type": "hinge", "beta": 0.05, "cpo_alpha": 0.1},
+        ("algo=slic_hf", "reward.beta=0.05", "sft.normalise=batch_tokens"),
+        why="as with cpo",
+    ),
+    "cpo, loss_type=ipo": Case(
+        "cpo",
+        {"loss_type": "ipo", "beta": 0.4, "cpo_alpha": 0.0},
+        ("algo=ipo", "reference=none", "objective.tau=0.4"),
+    ),
+    "cpo, loss_type=simpo": Case(
+        "cpo",
+        {"loss_type": "simpo", "beta": 10.0, "simpo_gamma": 5.4, "cpo_alpha": 0.05},
+        ("algo=cpo_simpo",),
+    ),
+    "robust": Case("dpo", {"loss_type": "robust", "label_smoothing": 0.1}, ("algo=robust_dpo",)),
+    "ld_alpha": Case("dpo", {"ld_alpha": 0.3}, ("algo=ld_dpo", "length.alpha=0.3")),
+    "aot, label_smoothing, pair by pair": Case(
+        "dpo",
+        {"loss_type": "aot", "label_smoothing": 0.2},
+        ("algo=cdpo",),
+        why="the only loss of DPOTrainer that smooths labels; with one pair there is nothing to sort",
+        alone=True,
     ),
 }

@@ -43,6 +43,13 @@ class Loss:
         return Loss(factor * self.value, factor * self.slope)
 
 
+def mean(losses: Sequence[Loss]) -> Loss:
+    total = losses[0]
+    for loss in losses[1:]:
+        total = total + loss
+    return 1 / len(losses) * total
+
+
 @cache
 def tokenizer() -> Any:
     return train_bpe([*PROMPTS, *CHOSEN, *REJECTED], 300)
