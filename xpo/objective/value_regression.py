@@ -29,6 +29,7 @@ class ValueRegression(Declared):
     absorbs_constant: ClassVar[bool] = True
     reads_margin: ClassVar[bool] = False
     reads_roles: ClassVar[bool] = False
+    reads_beta: ClassVar[bool] = True
     critic: ClassVar[frozenset[str]] = frozenset({"prompt_value_B"})
     arity: ClassVar[frozenset[str]] = frozenset({"single", "pair", "list"})
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from xpo.testing import (
     checks_common,
+    checks_critic,
     checks_declared,
     checks_divergence,
     checks_feedback,
@@ -23,7 +24,12 @@ Check = Callable[[Any], None]
 _CHECKS: dict[str, tuple[Check, ...]] = {
     "divergence": checks_divergence.CHECKS,
     "length": checks_length.CHECKS,
-    "objective": (*checks_objective.CHECKS, *checks_step.CHECKS, *checks_declared.CHECKS),
+    "objective": (
+        *checks_objective.CHECKS,
+        *checks_step.CHECKS,
+        *checks_declared.CHECKS,
+        *checks_critic.CHECKS,
+    ),
     "reward": checks_reward.REWARD,
     "reward_form": checks_reward.REWARD_FORM,
     "reward_level": checks_reward.REWARD_LEVEL,

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from xpo.contracts import FEEDBACK
 from xpo.testing.batches import Toy, toy
@@ -86,12 +87,77 @@ def declares_roles(objective: Any) -> None:
         same(plain, negative, "reads_roles=False, but polarity changes the loss")
 
 
+def declares_beta(objective: Any) -> None:
+    t = toy()
+    plain, other = loss_of(objective, t), loss_of(objective, t, beta=0.35)
+    if objective.reads_beta:
+        differ(plain, other, "reads_beta=True, but beta changes nothing")
+    else:
+        same(plain, other, "reads_beta=False, but beta changes the loss")
+
+
+def declares_soft_labels(objective: Any) -> None:
+    """Certain comparisons are refused, not infinite; what is not compared is no comparison."""
+    if "comparisons" not in objective.needs or objective.coupled:
+        return
+    t = toy()
+    prefer = t.batch.prefer_BKK
+    assert prefer is not None
+    try:
+        hard = loss_of(objective, t.replace(prefer_BKK=prefer.triu()))
+    except ValueError:
+        require(objective.soft_labels, "soft_labels=False, but a certain comparison is refused")
+    else:
+        require(not objective.soft_labels, "soft_labels=True, but a certain comparison has a loss")
+        require(bool(torch.isfinite(hard).all()), "the loss of a certain comparison is not finite")
+    nothing = loss_of(objective, t.replace(prefer_BKK=torch.zeros_like(prefer)))
+    require(bool(torch.isfinite(nothing).all()), "a row without comparisons has no finite loss")
+
+
+def declares_unbiased(objective: Any) -> None:
+    """The gradient at the mean of two labellings is the mean of their gradients."""
+    if objective.coupled or not {"comparisons", "labels"} & objective.needs:
+        return
+    t, other = toy(), toy(seed=4)
+    names = ("prefer_BKK", "good_BK", "bad_BK")
+    present = t.batch.present_BK.double()
+    masks = (present[:, :, None] * present[:, None, :], present, present)
+    found = []
+    for share in (0.0, 0.5, 1.0):
+        mixed = {
+            name: mask * ((1 - share) * getattr(t.batch, name) + share * getattr(other.batch, name))
+            for name, mask in zip(names, masks, strict=True)
+        }
+        leaf, logp = t.reward_BK.clone().requires_grad_(), t.logp_BKT.clone().requires_grad_()
+        loss = loss_of(objective, dataclasses.replace(t.replace(**mixed), reward_BK=leaf, logp_BKT=logp))
+        found.append(gradient(loss, leaf if objective.reads_reward else logp))
+    linear = bool(torch.allclose((found[0] + found[2]) / 2, found[1], atol=1e-9))
+    require(
+        linear == objective.unbiased_in_labels,
+        f"unbiased_in_labels={objective.unbiased_in_labels}, but the gradient says otherwise",
+    )
+
+
+def _is_a_chain(objective: Any, t: Toy) -> bool:
+    """A sum over tokens that each see the next one too: [0, 4) + [2, 5) = [0, 5) + [2, 4)."""
+    at = torch.arange(5)
+
+    def part(start: int, end: int) -> Tensor:
+        keep = (at >= start) & (at < end)
+        return loss_of(objective, t.replace(mask_BKT=t.batch.mask_BKT & keep))
+
+    whole = part(0, 5)
+    is_sum = bool(torch.allclose(part(0, 4) + part(2, 5), whole + part(2, 4)))
+    return is_sum and not torch.allclose(whole, part(2, 4))
+
+
 def declares_per_token(objective: Any) -> None:
     """A sum over tokens: the loss of a response is that of its first tokens plus that of the others."""
     t = toy(ragged=False)
     first = torch.arange(5) < 2
     parts = [loss_of(objective, t.replace(mask_BKT=t.batch.mask_BKT & keep)) for keep in (first, ~first)]
     additive = bool(torch.allclose(parts[0] + parts[1], loss_of(objective, t)))
+    additive = additive or bool(objective.critic and _is_a_chain(objective, t))
     require(additive == objective.per_token, f"per_token={objective.per_token}, but the loss says otherwise")
 
 
@@ -136,6 +202,9 @@ CHECKS = (
     declares_needs,
     declares_margin,
     declares_roles,
+    declares_beta,
+    declares_soft_labels,
+    declares_unbiased,
     declares_per_token,
     declares_token_statistics,
     every_field_is_read,
