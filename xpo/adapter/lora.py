@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
 
 from xpo.errors import UserError
+from xpo.merge.delta import Part
 from xpo.registry import register
 
 
@@ -84,6 +86,16 @@ class Lora:
                 f"adapter.target_modules={list(self.target_modules)}: the model has no module "
                 f"{', '.join(lost)}; it has {', '.join(sorted(linear))}, or all-linear alone for every one"
             )
+
+    def parts(self, model: Any) -> dict[str, Part]:
+        """What trains, weight by weight: (alpha / r) B A beside each adapted layer's W."""
+        from peft.tuners.lora import LoraLayer
+
+        layers: dict[str, Any] = {n: part for n, part in model.named_modules() if isinstance(part, LoraLayer)}
+        return {
+            name: Part(layer.get_base_layer().weight, partial(layer.get_delta_weight, "default"))
+            for name, layer in layers.items()
+        }
 
     def export(self, model: Any) -> Any:
         """What is saved. Merging leaves the trained model as it is: the merged one is a copy."""

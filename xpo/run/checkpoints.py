@@ -39,16 +39,22 @@ class Checkpoints(Callback):
 
     A checkpoint holds trainable weights, buffers, optimizer, schedule, loops, the loader's position (of a
     loader with ``state_dict``) and callbacks; frozen weights (a base under an adapter, the reference) are
-    left out, save those whose names begin with a prefix in ``also``. SIGTERM and Ctrl-C let the running
+    left out, save those whose names begin with a prefix in ``also``. ``at_end``: one of the last step
+    too, for a run that has more to do after this training. SIGTERM and Ctrl-C let the running
     optimizer step end on every rank, then a checkpoint is written and ``Stopped`` raised; a second one
     stops at once. Readable with ``weights_only=True``.
     """
 
     def __init__(
-        self, directory: Path, every: int | None = None, keep: int = 1, also: Iterable[str] = ()
+        self,
+        directory: Path,
+        every: int | None = None,
+        keep: int = 1,
+        also: Iterable[str] = (),
+        at_end: bool = False,
     ) -> None:
         self.directory = directory
-        self._every, self._keep, self._also = every, keep, tuple(also)
+        self._every, self._keep, self._also, self._at_end = every, keep, tuple(also), at_end
         self._seen = 0
         self._signal: int | None = None
         self._previous: dict[int, Any] = {}
@@ -80,6 +86,8 @@ class Checkpoints(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._restore_handler()
+        if self._at_end and not self._path(trainer.global_step).exists():
+            self.save(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self._restore_handler()

@@ -24,6 +24,7 @@ class Merged:
 
     merges: ClassVar[bool] = True
     stage: ClassVar[bool] = False
+    parallel: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset({"demonstrations"})
 
     weight: float = 1.0

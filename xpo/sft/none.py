@@ -18,6 +18,7 @@ class NoSFT:
 
     merges: ClassVar[bool] = False
     stage: ClassVar[bool] = False  # no stage before
+    parallel: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset()
     reads_prompt: ClassVar[bool] = False
     preference_weight: ClassVar[float] = 1.0

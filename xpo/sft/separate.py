@@ -19,7 +19,11 @@ class Separate:
 
     merges: ClassVar[bool] = False
     stage: ClassVar[bool] = True
+    parallel: ClassVar[bool] = False  # beside the alignment, not before it
     needs: ClassVar[frozenset[str]] = frozenset()
+    requires: ClassVar[str] = (
+        "a stage of supervised fine-tuning before (untrained model, or demonstrations given)"
+    )
     reads_prompt: ClassVar[bool] = False
     preference_weight: ClassVar[float] = 1.0
     weight: ClassVar[float] = 0.0
@@ -35,6 +39,11 @@ class Separate:
                 raise ValueError(f"{key} must be above 0 and finite, got {self.__dict__[key]}")
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"steps must be at least 1 or null, got {self.steps}")
+
+    @property
+    def recipe(self) -> Separate:
+        """How the stage trains: what its weights depend on."""
+        return self
 
     def term(self, logp_BKT: Tensor, prompt_logp_BP: Tensor | None, batch: Batch) -> None:
         """No term beside the objective: the stage is a run of its own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from xpo.run.progress import progress
 from xpo.run.ranks import rank, world_size
 from xpo.run.say import say
 from xpo.scoring.path import self_check
-from xpo.stages.fit import Job, fit
+from xpo.stages.fit import Evaluate, Job, fit
 from xpo.stages.heldout import held_out
 from xpo.stages.loaders import probe_batch, training_loader
 from xpo.stages.setting import Setting
@@ -41,12 +41,20 @@ class Turn:
         """What logs and checkpoints call it; the first is ``align``, as in a run of one round."""
         return "align" if self.number == 1 else f"align-{self.number}"
 
+    @property
+    def last(self) -> bool:
+        return self.number == self.of
+
     def folder(self, checkpoints: Path) -> Path:
         return checkpoints if self.of == 1 else checkpoints / self.stage
 
     def share(self, steps: int) -> int:
         """This round's part of all steps."""
         return max(1, steps * self.number // self.of - steps * (self.number - 1) // self.of)
+
+
+Finish = Callable[[Any, Evaluate, int], dict[str, float]]
+"""Takes the trained policy, what measures it as the alignment does, and the step; gives the metrics."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,7 @@ class Alignment:
     critic: Critic | None = None
     turn: Turn = Turn()
     reference: Prepared | None = None  # None: made from the policy as the stage finds it
+    finish: Finish | None = None  # what the last round's weights go through
 
     @property
     def sizes(self) -> Sizes:
@@ -125,10 +134,12 @@ def align(alignment: Alignment) -> dict[str, float]:
         hashes={"reference": reference.fingerprint, **_row_hashes(alignment)},
     )
     stage, folder = alignment.turn.stage, alignment.turn.folder(setting.checkpoints)
-    fit(module, loader, Job(stage, steps, c.trainer, setting.log, folder, evaluate, c.eval.every))
+    finish = alignment.finish if alignment.turn.last else None
+    goes_on = finish is not None
+    fit(module, loader, Job(stage, steps, c.trainer, setting.log, folder, evaluate, c.eval.every, goes_on))
     metrics = dict(evaluate())
     setting.log.log(metrics, steps, stage)
-    return metrics
+    return metrics if finish is None else finish(alignment.policy.model, evaluate, steps)
 
 
 def _with_fewer_test_rows(alignment: Alignment) -> Alignment:

@@ -33,6 +33,7 @@ class Job:
     checkpoints: Path
     evaluate: Evaluate | None = None
     evaluate_every: int | None = None
+    goes_on: bool = False  # more is done to the trained weights: a checkpoint of the last step is kept for it
 
 
 class Evaluation(Callback):
@@ -74,7 +75,7 @@ def fit(module: PolicyModule, loader: Any, job: Job) -> float:
     callbacks.append(TrainingLog(module.sums, job.log, stage=job.stage, every=every, total_steps=job.steps))
     resume = _resumable(job)
     keep = job.settings.keep_checkpoints
-    callbacks.append(Checkpoints(job.checkpoints, job.settings.checkpoint_every, keep))
+    callbacks.append(Checkpoints(job.checkpoints, job.settings.checkpoint_every, keep, at_end=job.goes_on))
     trainer = job.settings.build(
         max_steps=job.steps,
         micro_batches=loader.micro_batches,

@@ -29,6 +29,7 @@ from xpo.run.summary import write_summary
 from xpo.scoring.path import choose_path
 from xpo.scoring.score import Scoring
 from xpo.stages.align import Alignment
+from xpo.stages.parallel import run_branch
 from xpo.stages.rounds import align_in_rounds
 from xpo.stages.setting import Setting
 from xpo.stages.sft import run_sft, wanted
@@ -82,9 +83,11 @@ def _stages(setting: Setting, argv: list[str], begin: float) -> dict[str, float]
     measure = source.measure(policy)
     before = dict(measure(policy.model)) if measure is not None else {}
     _sample(setting, policy, rows, "before")
+    finish = run_branch(setting, source, policy, rows).finish if c.sft.parallel else None
     critic = c.critic.build(policy.model, c.seed)
     with manifest.stage("align"):
-        metrics = align_in_rounds(Alignment(setting, policy, arrow, rows, measure, critic))
+        alignment = Alignment(setting, policy, arrow, rows, measure, critic, finish=finish)
+        metrics = align_in_rounds(alignment)
     policy = dataclasses.replace(policy, decoding=None if critic is None else critic.decoding)
     _sample(setting, policy, rows, "after")
     with manifest.stage("export"):

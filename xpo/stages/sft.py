@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,11 @@ from xpo.weighting.none import NoWeighting
 
 def wanted(setting: Setting, source: Source, loaded: Loaded) -> str | None:
     """Why the stage is skipped; None if it runs."""
-    if not setting.composition.sft.stage:
+    option = setting.composition.sft
+    if not option.stage:
         return f"sft={setting.composition.option('sft')}"
+    if option.parallel and not loaded.untrained:
+        return "the model is trained: both branches begin from it"
     if not loaded.untrained and not source.demonstrations_given:
         return "the model is trained and no demonstrations are given"
     return None
@@ -50,36 +54,36 @@ def wanted(setting: Setting, source: Source, loaded: Loaded) -> str | None:
 def run_sft(setting: Setting, source: Source, policy: Policy, loaded: Loaded) -> float:
     """Fine-tune the policy in place, or load the cached result of the same recipe; seconds of training."""
     rows = source.demonstrations()
-    path = setting.cache / "sft" / f"{_key(setting, rows, loaded)}.safetensors"
+    path = setting.cache / "sft" / f"{recipe_key(setting, rows, loaded.fingerprint)}.safetensors"
     if path.is_file() and _load(path, policy.model):
         say(f"sft is done already: its weights come from {shown(path)}")
         return 0.0
-    seconds = _train(setting, rows, policy)
+    policy.model.requires_grad_(True)
+    seconds = imitate(setting, rows, policy, "sft", OffPolicyModule)
     if rank() == 0:
         _save(path, policy.model)
-        shutil.rmtree(_checkpoints(setting), ignore_errors=True)
+        shutil.rmtree(setting.checkpoints / "sft", ignore_errors=True)
     return seconds
 
 
-def _train(setting: Setting, rows: Rows, policy: Policy) -> float:
-    c = setting.composition
-    sizes = Sizes(c.sft.batch_size, c.trainer.tokens_per_micro_batch, seed=c.seed)
+def imitate(
+    setting: Setting, rows: Rows, policy: Policy, stage: str, make: Callable[..., OffPolicyModule]
+) -> float:
+    """Train what is trainable on demonstrations, by the sft option's recipe; the seconds it took.
+
+    ``make`` takes what ``OffPolicyModule`` takes. Checkpoints lie in a folder of the stage's name.
+    """
+    c, recipe = setting.composition, setting.composition.sft.recipe
+    sizes = Sizes(recipe.batch_size, c.trainer.tokens_per_micro_batch, seed=c.seed)
     collator = Collator(policy.tokenizer.pad_token_id, support=policy.scoring.support)
     ranks = (rank(), world_size(c.trainer))
     loader = training_loader(rows, sizes, collator, ranks=ranks, probes=ProbeRows())
-    length = {"steps": c.sft.steps, "epochs": c.sft.epochs}
-    settings = dataclasses.replace(c.trainer, batch_size=c.sft.batch_size, **length)
+    length = {"steps": recipe.steps, "epochs": recipe.epochs}
+    settings = dataclasses.replace(c.trainer, batch_size=recipe.batch_size, **length)
     steps = settings.total_steps(len(rows.train))
-    policy.model.requires_grad_(True)
     no_reference = NoReference().prepare(policy.model, policy.scoring, policy.tokenizer)
-    module = OffPolicyModule(
-        policy.model, likelihood_arrow(), policy.scoring, no_reference, _optimizer(c), steps
-    )
-    return fit(module, loader, Job("sft", steps, settings, setting.log, _checkpoints(setting)))
-
-
-def _checkpoints(setting: Setting) -> Path:
-    return setting.checkpoints / "sft"
+    module = make(policy.model, likelihood_arrow(), policy.scoring, no_reference, _optimizer(c), steps)
+    return fit(module, loader, Job(stage, steps, settings, setting.log, setting.checkpoints / stage))
 
 
 def _optimizer(c: Composition) -> Any:
@@ -107,13 +111,16 @@ def likelihood_arrow() -> OffPolicy:
     )
 
 
-def _key(setting: Setting, rows: Rows, loaded: Loaded) -> str:
-    """Everything that the stage's weights depend on, so that methods that differ elsewhere share them."""
+def recipe_key(setting: Setting, rows: Rows, start: str, *more: Any) -> str:
+    """Everything that the stage's weights depend on, so that methods that differ elsewhere share them.
+
+    ``start`` is the fingerprint of the weights before it, ``more`` what else this training depends on.
+    """
     c = setting.composition
     trainer = (c.trainer.precision, c.trainer.clip_grad_norm, c.trainer.tokens_per_micro_batch)
-    recipe = (c.sft, _optimizer(c), *trainer, world_size(c.trainer), c.seed)
+    recipe = (c.sft.recipe, _optimizer(c), *trainer, world_size(c.trainer), c.seed, *more)
     masses = [[float(mass) for mass in row.demo or ()] for row in rows.train]
-    return hash_text("2", loaded.fingerprint, hash_rows(rows.train), repr(masses), *map(repr, recipe))[:32]
+    return hash_text("2", start, hash_rows(rows.train), repr(masses), *map(repr, recipe))[:32]
 
 
 def _save(path: Path, model: Any) -> None:

@@ -54,6 +54,7 @@ def declares_merges(sft: Any) -> None:
     require(not bool((found > 0).any()), "the term pushes a demonstration down")
     require(sft.merges or sft.preference_weight == 1.0, "without a term the objective must keep its weight")
     require(not (sft.merges and sft.stage), "it is a stage of its own and a term")
+    require(sft.stage or not sft.parallel, "what runs beside the alignment is a stage of its own")
 
 
 def term_is_additive_over_micro_batches(sft: Any) -> None:
@@ -85,7 +86,8 @@ def declares_reads_prompt(sft: Any) -> None:
 
 def term_needs_demonstrations(sft: Any) -> None:
     if not sft.merges:
-        require(not sft.needs, "it has no term, but needs feedback")
+        needed = frozenset({"demonstrations"}) if sft.parallel else frozenset()
+        require(sft.needs == needed, f"needs={sorted(sft.needs)}, without a term")
         return
     require(sft.needs == frozenset({"demonstrations"}), f"needs={sorted(sft.needs)}")
     try:

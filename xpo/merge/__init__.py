@@ -1,0 +1,1 @@
+"""Merging the weight deltas of two trainings that began from the same weights."""
