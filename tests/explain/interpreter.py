@@ -37,7 +37,9 @@ def vocabulary(row):
         "maximum": np.maximum,
         "minimum": np.minimum,
         "relu": lambda x: np.maximum(x, 0.0),
+        "log_share": lambda x: np.log(np.where(x > 0, x, 1.0) / np.where(x > 0, x + np.transpose(x), 1.0)),
         "log_odds": lambda x: x - np.log1p(-np.exp(x)),
+        "log_softmax": lambda x: x - np.logaddexp.reduce(x),
         "no_gradient": lambda x: x,
         "rival": lambda top: row["rival"],
         "i": lambda x: np.asarray(x)[..., None] * np.ones(row["K"]),
@@ -49,6 +51,7 @@ def vocabulary(row):
         "sum_ij": np.sum,
         "sum_j": lambda x: np.sum(x, -1),
         "max_j": lambda x: np.max(x, -1),
+        "max_k": np.max,
     }
 
 

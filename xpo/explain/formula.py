@@ -45,6 +45,7 @@ def formula(arrow: OffPolicy) -> Formula:
         *arrow.weighting.definitions,
         *_reward(arrow),
         *_noise(arrow),
+        *([("beta", repr(arrow.reward.beta))] if arrow.objective.reads_beta else []),
         *arrow.objective.definitions,
         ("row_loss", _row_loss(arrow)),
         *_loss(arrow),
@@ -117,4 +118,6 @@ def _latex(c: OffPolicy) -> str:
         linked = c.reward_level.formula(c.divergence.latex, c.length.latex, ratio)
         offset = f" + {c.length.offset_latex()}" if c.length.has_offset else ""
         lines.append(rf"r(y) = {c.reward.latex(linked)}{offset}")
+    if c.objective.reads_beta:
+        lines.append(rf"\beta = {c.reward.beta}")
     return ",\\quad\n".join(lines)

@@ -20,6 +20,7 @@ SYMBOLS = {
     "good": "mass of a response labelled good",
     "bad": "mass of a response labelled bad",
     "demo": "mass of a response as a demonstration",
+    "share": "how much a response counts among those of its prompt; they sum to 1",
     "score": "score of a response, higher is better",
     "win": "K x K probabilities that response i beats response j",
     "z0": "the whole-step statistic, of mismatched rows, all ranks, without gradient",
@@ -43,8 +44,12 @@ SYMBOLS = {
     "sum_ij": "over the ordered pairs of a prompt's responses",
     "sum_j": "over the columns of a K x K table",
     "max_j": "largest of a row of a K x K table",
+    "max_k": "largest over the responses of a prompt",
     "sum_b": "over the prompts of the optimizer step, all ranks",
     "log_odds": "log_odds(x) = x - log(1 - exp(x))",
+    "log_softmax": "log_softmax(x) = x - log(sum_k(exp(x)))",
+    "log_share": "log_share(x) = log(x / (x + swap(x))), 0 where nothing is",
+    "beta": "reward.beta",
 }
 """Names that a formula may use without defining them. Where a formula defines one anew, both are right."""
 
@@ -103,10 +108,10 @@ def notes(c: Composition, arrow: OffPolicy) -> list[str]:
             "The opposite label has negative mass: a loss that grows without end has no lower bound where "
             "labels are separable."
         )
-    return [*found, _optimum(c)]
+    return [*found, optimum(c)]
 
 
-def _optimum(c: Composition) -> str:
+def optimum(c: Composition) -> str:
     """What the loss is known to converge to on a whole population with true labels."""
     from xpo.gold.target import has_target
 
