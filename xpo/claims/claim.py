@@ -54,7 +54,8 @@ class Claim:
     """A command, what must hold after it, and the mutant under which it must not.
 
     ``run`` are overrides of ``python -m xpo``; ``against`` those of a second run, for ``equals``. ``mutant``
-    is a name of ``xpo.claims.mutants``; None for a claim that only shows numbers.
+    is a name of ``xpo.claims.mutants``; None for a claim that only shows numbers. ``headline``: the README
+    shows it.
     """
 
     name: str
@@ -63,6 +64,12 @@ class Claim:
     checks: tuple[Check, ...]
     mutant: str | None = None
     against: tuple[str, ...] | None = None
+    headline: bool = False
+
+    @property
+    def can_fail(self) -> bool:
+        """False if it only shows numbers."""
+        return self.mutant is not None
 
     def __post_init__(self) -> None:
         ruled = [check for check in self.checks if check.rule is not None]
@@ -82,6 +89,14 @@ def load_claims(path: Path) -> list[Claim]:
 def all_claims() -> list[Claim]:
     """The claims of all files of this folder, in the order of their names."""
     return [claim for path in sorted(Path(__file__).parent.glob("*.yaml")) for claim in load_claims(path)]
+
+
+def shares() -> list[Claim]:
+    """For every preset as it is: the share of the reward that it earns, shown beside what it optimises."""
+    from xpo.compose import presets
+
+    share = (Check("gold/reward_share"),)
+    return [Claim(f"share_{name}", f"{name} as it is", (f"algo={name}",), share) for name in presets()]
 
 
 def _claim(path: Path, entry: dict[str, Any]) -> Claim:

@@ -52,9 +52,10 @@ def _line(claim: Claim, check: Check, outcomes: Sequence[Outcome]) -> Line:
     )
 
 
-def markdown(found: Sequence[Line]) -> str:
-    """A table; the command of a claim stands in its first line."""
-    columns = ("claim", "overrides", "metric", "must be", "mean over seeds", "range", "other worlds", "holds")
+def markdown(found: Sequence[Line], commits: Mapping[str, str] | None = None) -> str:
+    """A table; a claim's command and the commit that it was measured at stand in its first line."""
+    columns = ["claim", "overrides", "metric", "must be", "mean over seeds", "range", "other worlds", "holds"]
+    columns += ["commit"] if commits is not None else []
     rows = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     before = None
     for line in found:
@@ -64,6 +65,7 @@ def markdown(found: Sequence[Line]) -> str:
             f"| {line.claim.says if first else ''} | {_code(line.claim.run) if first else ''} | "
             f"`{line.check.metric}` | {line.check.text()} | {_mean(line)} | {_range(line.seeds)} | "
             f"{_range(line.worlds)} | {_verdict(line)} |"
+            + ("" if commits is None else f" {commits[line.claim.name] if first else ''} |")
         )
     return "\n".join(rows)
 

@@ -25,7 +25,7 @@ from xpo.stages.source import Policy, Rows
 if TYPE_CHECKING:
     from xpo.data.gold import Gold
 
-_HELD_OUT = 512  # drawn records
+_HELD_OUT = 512  # drawn records, where as many train
 
 
 def draws_lists(parts: Any) -> bool:
@@ -116,7 +116,7 @@ class GoldSource:
         return rows
 
     def _records(self, ref_logp_XN: Tensor, split: str) -> list[Record]:
-        count = self._option.row_number() if split == "train" else _HELD_OUT
+        count = self._number(split)
         if not self._parts.reward_level.ends:
             return Steps.of(self.world, ref_logp_XN).records(count, self._seed(split))
         drawn_XMK = self._drawn(ref_logp_XN, split)
@@ -130,10 +130,12 @@ class GoldSource:
         return build.list_rows(self.world, self._drawn(ref_logp_XN, split), self._parts.annotator.noise)
 
     def _drawn(self, ref_logp_XN: Tensor, split: str) -> Tensor:
-        size, number = self._option.row_size(self._parts), self._option.row_number()
-        return build.draw(
-            self.world, ref_logp_XN, size, number if split == "train" else _HELD_OUT, self._seed(split)
-        )
+        size = self._option.row_size(self._parts)
+        return build.draw(self.world, ref_logp_XN, size, self._number(split), self._seed(split))
+
+    def _number(self, split: str) -> int:
+        number = self._option.row_number()
+        return number if split == "train" else min(number, _HELD_OUT)
 
     def _seed(self, split: str) -> int:
         return 2 * self._parts.seed + (split == "test")
