@@ -66,7 +66,7 @@ def needs(c: Composition, arrow: OffPolicy) -> list[str]:
     size = str(low) if low == high else f"{low} or more" if high is None else f"{low} to {high}"
     found = [
         f"rows with {' and '.join(sorted(arrow.needs))}, {size} response{'s' if size != '1' else ''} each",
-        _reference(c),
+        _reference(c, arrow),
         "samples from the policy during training" if c.sampling.samples else "no sampling during training",
     ]
     for kind in sorted(arrow.statistic_rows):
@@ -81,10 +81,12 @@ def needs(c: Composition, arrow: OffPolicy) -> list[str]:
     return found
 
 
-def _reference(c: Composition) -> str:
+def _reference(c: Composition, arrow: OffPolicy) -> str:
     if not c.reference.given:
         return "no reference"
     how = "its log-probabilities can be cached" if c.reference.cacheable else "it follows the policy"
+    if any(statistic.needs_reference for statistic in arrow.token_statistics):
+        how = "whole distributions of it are compared, so it is scored beside the policy"
     return f"a reference ({c.option('reference')}): {how}"
 
 
@@ -94,6 +96,9 @@ def notes(c: Composition, arrow: OffPolicy) -> list[str]:
     found = [] if deviations == "none" else [f"Deviations from the paper: {deviations}."]
     if c.objective.reads_reward:
         found += _about_the_link(c)
+    if c.reward_level.per_token:
+        same = "The loss is that of whole responses, its link being linear. " if c.divergence.linear else ""
+        found.append(f"{same}The rewards of held-out responses' tokens are written after training.")
     if arrow.relabels:
         found.append(
             "The labels that rows came with only say which responses are compared; "
@@ -139,7 +144,7 @@ def _about_the_link(c: Composition) -> list[str]:
         bare = "Without a reference ref_logp is 0: log_ratio is the policy's own log-likelihood"
         reshaped = "" if c.divergence.linear else f", which divergence={c.option('divergence')} reshapes"
         return [f"{bare}{reshaped}. No divergence is regularised."]
-    if c.reward_level.per_token:
+    if c.reward_level.per_token and not c.divergence.linear:
         return ["The link acts on tokens: an expected sum of per-state divergences, not that of responses."]
     if c.length.averages:
         return ["The link acts on mean log-ratios: no divergence of whole responses is regularised."]

@@ -28,8 +28,8 @@ In all cases d_i = rho_i + c(x), and with pool(log-ratio) = k_i times its sum (k
 
 c(x) by the sum of pi over the responses being 1. For k = 1 and a reference this is the maximiser of
 E[rho - offset] - beta D_f; for reverse KL, k_i = 1/length_i and no reference pi_i is proportional to
-exp(length_i (rho_i / beta + c)). Everything else (a margin, a likelihood term, negative data only, a link per
-token, objectives that fit neither) has another optimum, and no target is claimed.
+exp(length_i (rho_i / beta + c)). Everything else (a margin, a likelihood term, negative data only, a bent
+link per token, objectives that fit neither) has another optimum, and no target is claimed.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def has_target(parts: Any, label_noise: float) -> bool:
         and not parts.anchor.applies
         and not parts.polarity.negative_only
         and not parts.sft.merges
-        and not parts.reward_level.per_token
+        and (parts.divergence.linear or not parts.reward_level.per_token)
         and not parts.length.several
         and parts.reward_level.ends
         and not (parts.feedback.contrasts and parts.objective.fits != "log_odds")

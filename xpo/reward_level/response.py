@@ -19,7 +19,7 @@ class ResponseLevel:
 
     ends: ClassVar[bool] = True  # responses are whole: they end in EOS
     gives_reward: ClassVar[bool] = True
-    per_token: ClassVar[bool] = False  # the link acts on tokens: with a linear link nothing changes
+    per_token: ClassVar[bool] = False  # every token has a reward of its own, which a run leaves behind
 
     def apply(
         self, divergence: Divergence, length: Length, log_ratio_BKT: Tensor, mask_BKT: Tensor

@@ -17,13 +17,14 @@ from xpo.registry import register
 class TokenLevel:
     """pool(link(log-ratio)): per-token rewards, summed or averaged.
 
-    Rafailov et al. 2024, arXiv 2404.12358, section 4 (for the reverse KL). For other divergences this
-    is an expected sum of per-state divergences, not the divergence of whole responses.
+    Rafailov et al. 2024, arXiv 2404.12358, section 4, for the reverse KL: there the loss is that of whole
+    responses, and the rewards are the advantages of a soft Q function. For other divergences this is an
+    expected sum of per-state divergences. A run leaves the held-out responses' token rewards behind.
     """
 
     ends: ClassVar[bool] = True  # responses are whole: they end in EOS
     gives_reward: ClassVar[bool] = True
-    per_token: ClassVar[bool] = True  # the link acts on tokens: with a linear link nothing changes
+    per_token: ClassVar[bool] = True  # every token has a reward of its own, which a run leaves behind
 
     def apply(
         self, divergence: Divergence, length: Length, log_ratio_BKT: Tensor, mask_BKT: Tensor
