@@ -34,7 +34,6 @@ CASES = [
     (["algo=kto", "divergence=js"], "reward differences"),
     (["algo=orpo", "divergence=js"], "reward differences"),
     (["algo=pro", "divergence=alpha"], "reward differences"),
-    (["reward_level=token"], "is linear"),
     (["algo=ipo", "reward.beta=0.3"], "fixes the scale"),
     (["algo=orpo", "reference=frozen"], "log-probability"),
     (["algo=orpo", "length=penalty"], "log-probability"),

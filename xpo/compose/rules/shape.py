@@ -31,16 +31,6 @@ def _normaliser_cancels(c: Composition) -> Reason | None:
     )
 
 
-def _token_level_changes_something(c: Composition) -> Reason | None:
-    if not c.reward_level.per_token or not c.divergence.linear:
-        return None
-    return Reason(
-        f"{c.choice('reward_level')} applies the divergence's link to each token before pooling; the link of "
-        f"{c.choice('divergence')} is linear, so the loss would be the same number.",
-        ("reward_level", "divergence"),
-    )
-
-
 def _beta_is_free(c: Composition) -> Reason | None:
     fixed = c.objective.fixed_beta
     if fixed is None or c.reward.beta == fixed:
@@ -188,7 +178,6 @@ def _adapter_is_there(c: Composition) -> Reason | None:
 RULES: tuple[Rule, ...] = (
     _divergence_is_invertible,
     _normaliser_cancels,
-    _token_level_changes_something,
     _beta_is_free,
     _reward_is_a_log_likelihood,
     _margin_is_read,
