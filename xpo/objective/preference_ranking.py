@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from xpo.contracts import Batch, Context, masked
-from xpo.objective.base import Declared, at, given, widened
+from xpo.objective.lists import ScoredList
+from xpo.objective.words import at
 from xpo.registry import register
 
 
 @register("objective", "preference_ranking")
 @dataclass(frozen=True)
-class PreferenceRanking(Declared):
+class PreferenceRanking(ScoredList):
     """PRO: every response against all that score lower. Song et al. 2023, arXiv 2306.17492, eq. 7.
 
     sum_i -log [e^(r_i T_i) / (e^(r_i T_i) + sum_j e^(r_j T_ij))], j over lower scores, with the
@@ -24,16 +25,11 @@ class PreferenceRanking(Declared):
     against each other. The paper's likelihood term is sft=merged.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"scores"})
     difference: ClassVar[bool] = False
-    reads_margin: ClassVar[bool] = False
-    reads_roles: ClassVar[bool] = False
-    explicit_reward: ClassVar[bool] = True
 
     def __call__(self, reward_BK: Tensor, batch: Batch, context: Context) -> Tensor:
         present_BK = batch.present_BK
-        reward_BK = widened(masked(reward_BK, present_BK))
-        score_BK = masked(given(batch.score_BK, "scores", self), present_BK).to(reward_BK.dtype)
+        reward_BK, score_BK = self.read(reward_BK, batch)
         lower_BKK = score_BK[:, :, None] > score_BK[:, None, :]
         lower_BKK = lower_BKK & present_BK[:, :, None] & present_BK[:, None, :]
         temperature_BKK = masked(score_BK[:, :, None] - score_BK[:, None, :], lower_BKK)
