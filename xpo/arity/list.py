@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from xpo.contracts import FEEDBACK
 from xpo.data.counts import Counts
 from xpo.data.record import Example
 from xpo.registry import register
@@ -20,7 +21,7 @@ class List:
     """
 
     sizes: ClassVar[tuple[int, int | None]] = (2, None)
-    keeps: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores", "wins", "demonstrations"})
+    keeps: ClassVar[frozenset[str]] = FEEDBACK
     needs_any: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores"})
 
     def __call__(self, examples: Sequence[Example], counts: Counts) -> list[Example]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import ClassVar, Literal
 
+from xpo.contracts import FEEDBACK
 from xpo.data.counts import Counts
 from xpo.data.record import Example
 from xpo.data.shape import take
@@ -27,7 +28,7 @@ class Pair:
     from_list: Literal["all", "best_worst", "adjacent", "random"] = "all"
     seed: int = 0
     sizes: ClassVar[tuple[int, int | None]] = (2, 2)
-    keeps: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores", "wins", "demonstrations"})
+    keeps: ClassVar[frozenset[str]] = FEEDBACK
     needs_any: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels"})
 
     def __call__(self, examples: Sequence[Example], counts: Counts) -> list[Example]:

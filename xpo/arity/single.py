@@ -29,7 +29,7 @@ class Single:
         rows = []
         for item in examples:
             for k in range(len(item.responses)):
-                row = dataclasses.replace(take(item, [k]), prefer=None, wins=None)
+                row = dataclasses.replace(take(item, [k]), prefer=None, wins=None, margins=None)
                 if _speaks(row):
                     rows.append(row)
                 else:

@@ -24,6 +24,7 @@ _FIELD = {
     "labels": "good",
     "scores": "scores",
     "wins": "wins",
+    "margins": "margins",
     "demonstrations": "demo",
 }
 """Where a row carries each of contracts.FEEDBACK."""

@@ -21,12 +21,12 @@ class Format:
 FORMATS = {
     "preference": Format(
         ("chosen", "rejected"),
-        ("prompt", "score_chosen", "score_rejected"),
+        ("prompt", "score_chosen", "score_rejected", "margin"),
         '{"prompt": "What is 2 + 2?", "chosen": " 4.", "rejected": " 5."}',
     ),
     "list": Format(
         ("prompt", "completions"),
-        ("scores", "ranks", "wins"),
+        ("scores", "ranks", "wins", "margins"),
         '{"prompt": "What is 2 + 2?", "completions": [" 4.", " 5.", " 22."], "scores": [1.0, 0.2, 0.0]}',
     ),
     "unpaired": Format(

@@ -67,6 +67,11 @@ class Gold:
         if not parts.reward_level.ends and parts.feedback.contrasts:
             text = f"the gold world's demonstrations are whole responses, and {parts.choice('reward_level')} "
             return text + "reads steps.", ("reward_level=response",)
+        if parts.margin.positive_scores:
+            text = (
+                f"{parts.choice('margin')} takes the logarithm of scores, and gold rewards have either sign."
+            )
+            return text, ("margin=score",)
         unread = self._population_refusal(parts) if self.mode == "population" else None
         return None if unread is None else (unread, ("data.mode=sampled",))
 
@@ -74,6 +79,11 @@ class Gold:
         feedback, lists = parts.feedback, draws_lists(parts)
         given = [name for name in ("records", "responses") if self.__dict__[name] is not None]
         compared = "comparisons" in feedback.gives
+        if parts.weighting.by_row and not lists:
+            return (
+                f"data.mode=population trains on exact expectations, one row for each prompt, and "
+                f"{parts.choice('weighting')} weighs rows of drawn responses."
+            )
         if given and not lists:
             return (
                 f"data.{given[0]} is not read: data.mode=population has every response of a prompt in one "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from xpo.data.columns import FORMATS
 from xpo.data.errors import BadRow
 from xpo.data.record import Record, Text
+from xpo.data.shape import Matrix
 from xpo.data.words import Malformed, joined, text_of
 
 Values = Mapping[str, Any]
@@ -40,7 +42,11 @@ def _preference(values: Values, where: str) -> Record:
             _number(values["score_chosen"], "score_chosen"),
             _number(values["score_rejected"], "score_rejected"),
         )
-    return Record(prompt, responses, ranks=(0, 1), scores=scores, where=where)
+    margins = None
+    if values.get("margin") is not None:
+        margin = _number(values["margin"], "margin")
+        margins = ((0.0, margin), (-margin, 0.0))
+    return Record(prompt, responses, ranks=(0, 1), scores=scores, margins=margins, where=where)
 
 
 def _list(values: Values, where: str) -> Record:
@@ -53,12 +59,12 @@ def _list(values: Values, where: str) -> Record:
     prompt, responses = joined(_prompt(values), texts)
     scores = _numbers(values, "scores", len(items))
     ranks = _ranks(values, len(items))
-    wins = _wins(values, len(items))
+    wins, margins = _wins(values, len(items)), _margins(values, len(items))
     if scores is None and ranks is None:
         raise Malformed(
             "missing column", "a list of responses needs a column 'scores' or 'ranks', beside 'wins' too"
         )
-    return Record(prompt, responses, ranks=ranks, scores=scores, wins=wins, where=where)
+    return Record(prompt, responses, ranks=ranks, scores=scores, wins=wins, margins=margins, where=where)
 
 
 def _unpaired(values: Values, where: str) -> Record:
@@ -150,18 +156,38 @@ def _ranks(values: Values, size: int) -> tuple[int, ...] | None:
     return tuple(levels.index(rank) for rank in given)
 
 
-def _wins(values: Values, size: int) -> tuple[tuple[float, ...], ...] | None:
-    rows = values.get("wins")
+def _wins(values: Values, size: int) -> Matrix | None:
+    matrix = _matrix(values, "wins", size)
+    if any(not 0.0 <= share <= 1.0 for row in matrix or () for share in row):
+        raise Malformed("out of range", "column 'wins' holds probabilities: numbers from 0 to 1")
+    return matrix
+
+
+def _margins(values: Values, size: int) -> Matrix | None:
+    """How much better i is than j; j is worse than i by the same number."""
+    matrix = _matrix(values, "margins", size)
+    if matrix is None:
+        return None
+    for i, j in itertools.product(range(size), repeat=2):
+        if not math.isclose(matrix[i][j], -matrix[j][i], rel_tol=1e-6, abs_tol=1e-9):
+            raise Malformed(
+                "out of range",
+                f"margins[{i}][{j}] is {matrix[i][j]:g} and margins[{j}][{i}] is {matrix[j][i]:g}: a "
+                "response is worse than another by as much as that one is better (a number for each is what "
+                "'scores' are)",
+            )
+    return matrix
+
+
+def _matrix(values: Values, column: str, size: int) -> Matrix | None:
+    rows = values.get(column)
     if rows is None:
         return None
     if not isinstance(rows, list | tuple) or len(rows) != size:
         raise Malformed(
-            "unequal lengths", f"column 'wins' must be a {size} x {size} matrix, one row per completion"
+            "unequal lengths", f"column {column!r} must be a {size} x {size} matrix, one row per completion"
         )
-    matrix = tuple(_numbers({"wins": row}, "wins", size) or () for row in rows)
-    if any(not 0.0 <= share <= 1.0 for row in matrix for share in row):
-        raise Malformed("out of range", "column 'wins' holds probabilities: numbers from 0 to 1")
-    return matrix
+    return tuple(_numbers({column: row}, column, size) or () for row in rows)
 
 
 def _label(value: Any) -> bool:

@@ -25,8 +25,9 @@ Text = str | tuple[Message, ...]
 class Record:
     """One prompt, its K responses and what somebody said about them; nothing is chosen or dropped yet.
 
-    ``ranks`` (0 is best, equal ranks are ties), ``scores`` (higher is better), ``labels`` (True is good)
-    and ``wins`` (K x K, P(i beats j)) are each None where nobody said it. ``where`` is "file:line".
+    ``ranks`` (0 is best, equal ranks are ties), ``scores`` (higher is better), ``labels`` (True is good),
+    ``wins`` (K x K, P(i beats j)) and ``margins`` (K x K, how much better i is than j, negative where it is
+    worse) are each None where nobody said it. ``where`` is "file:line".
     """
 
     prompt: Text
@@ -35,6 +36,7 @@ class Record:
     scores: tuple[float, ...] | None = None
     labels: tuple[bool, ...] | None = None
     wins: tuple[tuple[float, ...], ...] | None = None
+    margins: tuple[tuple[float, ...], ...] | None = None
     where: str = ""
 
     @property
@@ -57,6 +59,7 @@ class Example:
     demo: tuple[float, ...] | None = None
     scores: tuple[float, ...] | None = None
     wins: tuple[tuple[float, ...], ...] | None = None
+    margins: tuple[tuple[float, ...], ...] | None = None
     weight: float = 1.0
     where: str = ""
 

@@ -19,6 +19,7 @@ def ordered(record: Record, order: Sequence[int]) -> Record:
         scores=_some(record.scores, order),
         labels=_some(record.labels, order),
         wins=_some_square(record.wins, order),
+        margins=_some_square(record.margins, order),
     )
 
 
@@ -47,6 +48,7 @@ def example(
         demo=_first(len(record.responses)),
         scores=record.scores,
         wins=record.wins,
+        margins=record.margins,
         where=record.where,
     )
 
@@ -67,6 +69,7 @@ def take(item: Example, order: Sequence[int]) -> Example:
         demo=_target(item, order),
         scores=_some(item.scores, order),
         wins=_some_square(item.wins, order),
+        margins=_some_square(item.margins, order),
     )
 
 

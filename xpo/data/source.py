@@ -9,7 +9,8 @@ from typing import Any
 from xpo.arrow import OffPolicy
 from xpo.data.build import Pipeline, Prepared, prepare, texts
 from xpo.data.counts import table
-from xpo.data.record import Splits
+from xpo.data.errors import DataError
+from xpo.data.record import Record, Splits
 from xpo.run.progress import Bar, progress
 from xpo.run.say import say
 from xpo.stages.source import Policy, Rows
@@ -26,6 +27,8 @@ class FileSource:
         self._pipeline = Pipeline(option, parts.annotator, parts.feedback, parts.arity, ends)
         self._needs = OffPolicy.of(parts, parts.reference.given).needs
         self._splits: Splits = option.read()
+        if parts.margin.positive_scores:
+            _check_positive((*self._splits.train, *self._splits.test), parts.choice("margin"))
         self.demonstrations_given = self._splits.given
         self._prepared: Prepared | None = None
 
@@ -64,6 +67,15 @@ class FileSource:
     def _ready(self) -> Prepared:
         assert self._prepared is not None, "tokenize comes first"
         return self._prepared
+
+
+def _check_positive(records: Iterable[Record], choice: str) -> None:
+    for record in records:
+        if record.scores is not None and min(record.scores) <= 0:
+            raise DataError(
+                f"{record.where}: {choice} takes the logarithm of scores, which must be above 0; this row "
+                f"has {min(record.scores):g}"
+            )
 
 
 class _Bars:

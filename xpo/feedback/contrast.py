@@ -46,5 +46,6 @@ def _example(record: Record) -> Example:
     prefer = [first, *([0.0] * len(order) for _ in range(others))]
     good = [0.5] + [0.0] * others
     bad = [0.0] + [0.5 / others] * others if others else [0.0]
-    bare = dataclasses.replace(record, scores=None, wins=None)  # said of the record, not of this contrast
+    # said of the record, not of this contrast
+    bare = dataclasses.replace(record, scores=None, wins=None, margins=None)
     return example(ordered(bare, order), tuple(map(tuple, prefer)), good, bad)

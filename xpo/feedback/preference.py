@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from xpo.contracts import FEEDBACK
 from xpo.data.counts import Counts
 from xpo.data.errors import DataError
 from xpo.data.record import Example, Record
@@ -20,10 +21,11 @@ class Preference:
 
     The order is that of ``ranks`` (a chosen response ranks before a rejected one), else of ``scores``.
     Labels are the comparisons' two sides, half the mass each: a pair is one good and one bad response.
-    Scores go along where the data have them. Raises ``DataError`` for records without an order.
+    Scores, win rates and margins go along where the data have them. Raises ``DataError`` for records
+    without an order.
     """
 
-    gives: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores", "wins", "demonstrations"})
+    gives: ClassVar[frozenset[str]] = FEEDBACK
     contrasts: ClassVar[bool] = False  # demonstrations against own samples: nobody labels
     in_expectation: ClassVar[bool] = True  # known exactly for a whole population
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from xpo.contracts import FEEDBACK
 from xpo.data.counts import Counts
 from xpo.data.errors import DataError
 from xpo.data.record import Example, Record
@@ -22,7 +23,7 @@ class Scalar:
     without scores.
     """
 
-    gives: ClassVar[frozenset[str]] = frozenset({"scores", "comparisons", "wins", "demonstrations"})
+    gives: ClassVar[frozenset[str]] = FEEDBACK - {"labels"}
     contrasts: ClassVar[bool] = False  # demonstrations against own samples: nobody labels
     in_expectation: ClassVar[bool] = False  # known exactly for a whole population
 

@@ -7,7 +7,7 @@ built after the reference is known. ``xpo.contracts.Row`` says what the masses m
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +43,7 @@ def population_rows(world: World, ref_logp_XN: Tensor, wanted: Wanted = EVERYTHI
     ``labels``: good, bad = ref_i P(good), ref_i (1 - P(good)) with P(good) = sigmoid(r_i - E_ref r), or,
     where labels are the two sides of comparisons, half the distributions of a pair's winner and loser;
     ``demonstrations``: demo = the distribution of a pair's winner;
-    ``scores``: the world's rewards, drawn from ref; ``wins``: P;
+    ``scores``: the world's rewards, of either sign with their noise, drawn from ref; ``wins``: P;
     ``margins``: differences of rewards. Masses of a prompt sum to 1; what is not wanted is None.
     """
     ref_XN = ref_logp_XN.double().exp()
@@ -58,7 +58,7 @@ def population_rows(world: World, ref_logp_XN: Tensor, wanted: Wanted = EVERYTHI
         "comparisons": {"prefer": prefer_XNN},
         "labels": {"good": winner_XN / 2, "bad": loser_XN / 2} if wanted.labels_from_pairs else judged,
         "demonstrations": {"demo": winner_XN},
-        "scores": {"scores": world.reward_XN, "mass": ref_XN},
+        "scores": {"scores": (1 - 2 * wanted.noise) * world.reward_XN, "mass": ref_XN},
         "wins": {"wins": label_XNN},
         "margins": {"margins": world.reward_XN[:, :, None] - world.reward_XN[:, None, :]},
     }
@@ -134,7 +134,7 @@ def list_rows(world: World, draws_XMK: Tensor, noise: float = 0.0) -> list[Row]:
 
     Responses stand in order of score, the best first; ``prefer`` spreads mass 1 evenly over the list's
     pairs and divides each by its exact label probability; ``good`` and ``bad`` are half the winner's and the
-    loser's share of it; ``demo`` is the best.
+    loser's share of it; ``demo`` is the best; ``margins`` are differences of rewards.
     """
     size = draws_XMK.shape[-1]
     index_XM1 = torch.arange(world.prompts)[:, None, None]
@@ -154,6 +154,7 @@ def list_rows(world: World, draws_XMK: Tensor, noise: float = 0.0) -> list[Row]:
             demo=best,
             scores=_sequence(score_XMK[x, m]),
             wins=_sequence(wins_XMKK[x, m]),
+            margins=_sequence(score_XMK[x, m][:, None] - score_XMK[x, m][None, :]),
             source=f"gold:list {m * world.prompts + x + 1}",
         )
         for m in range(draws_XMK.shape[1])
@@ -162,18 +163,24 @@ def list_rows(world: World, draws_XMK: Tensor, noise: float = 0.0) -> list[Row]:
 
 
 def records(world: World, draws_XMK: Tensor) -> list[Record]:
-    """A record for each draw, unlabelled, its exact rewards as scores; the prompts take turns."""
+    """A record for each draw, unlabelled, its exact rewards as scores (and their differences as margins)."""
     return [
         Record(
             prompt=world.prompt_texts[x],
             responses=tuple(f" {world.response_texts[i]}" for i in drawn),
             scores=tuple(world.reward_XN[x, drawn].tolist()),
+            margins=differences(world.reward_XN[x, drawn].tolist()),
             where=f"gold:{m * world.prompts + x + 1}",
         )
         for m in range(draws_XMK.shape[1])
         for x in range(world.prompts)
         for drawn in (draws_XMK[x, m].tolist(),)
     ]
+
+
+def differences(rewards: Sequence[float]) -> tuple[tuple[float, ...], ...]:
+    """How much better i is than j: margins."""
+    return tuple(tuple(a - b for b in rewards) for a in rewards)
 
 
 def draw(world: World, ref_logp_XN: Tensor, size: int, count: int, seed: int) -> Tensor:

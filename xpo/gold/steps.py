@@ -14,7 +14,7 @@ from torch import Tensor
 
 from xpo.contracts import Row
 from xpo.data.record import Record
-from xpo.gold.rows import label_probability
+from xpo.gold.rows import differences, label_probability
 from xpo.gold.world import World
 
 
@@ -68,6 +68,7 @@ class Steps:
                         demo=tuple(demo_XA[x].tolist()),
                         scores=tuple(value_XA[x].tolist()),
                         wins=win_XAA[x].numpy(),  # pyright: ignore[reportArgumentType]
+                        margins=differences(value_XA[x].tolist()),
                         skip=len(prefix),
                         weight=float(reach_X[x]),
                         source=f"gold:step {len(prefix) + 1} of {self.world.prompt_texts[x]}",
@@ -92,6 +93,7 @@ class Steps:
                         prompt=prompt,
                         responses=tuple(f" {self.world.response_texts[n]}" for n in drawn),
                         scores=tuple(self.value_XN[x, drawn].tolist()),
+                        margins=differences(self.value_XN[x, drawn].tolist()),
                         where=f"gold:step {len(records) + 1}",
                     )
                 )

@@ -17,6 +17,7 @@ _RECORD = Record(
     scores=(-4.0, 5.0, 0.5),
     labels=(False, True, True),
     wins=((0.5, 0.1, 0.2), (0.9, 0.5, 0.8), (0.8, 0.2, 0.5)),
+    margins=((0.0, -3.0, -1.0), (3.0, 0.0, 2.5), (1.0, -2.5, 0.0)),
     where="toy:1",
 )
 _CARRIED = {
@@ -24,6 +25,7 @@ _CARRIED = {
     "labels": "good",
     "scores": "scores",
     "wins": "wins",
+    "margins": "margins",
     "demonstrations": "demo",
 }
 
@@ -57,7 +59,7 @@ def masses_sum_to_1(feedback: Any) -> None:
 def order_in_the_file_does_not_matter(feedback: Any) -> None:
     (one,) = _examples(feedback, _RECORD)[:1]
     order = (1, 2, 0)
-    assert _RECORD.ranks and _RECORD.scores and _RECORD.labels and _RECORD.wins
+    assert _RECORD.ranks and _RECORD.scores and _RECORD.labels and _RECORD.wins and _RECORD.margins
     moved = dataclasses.replace(
         _RECORD,
         responses=tuple(_RECORD.responses[i] for i in order),
@@ -65,6 +67,7 @@ def order_in_the_file_does_not_matter(feedback: Any) -> None:
         scores=tuple(_RECORD.scores[i] for i in order),
         labels=tuple(_RECORD.labels[i] for i in order),
         wins=tuple(tuple(_RECORD.wins[i][j] for j in order) for i in order),
+        margins=tuple(tuple(_RECORD.margins[i][j] for j in order) for i in order),
     )
     (other,) = _examples(feedback, moved)[:1]
     require(_by_response(one) == _by_response(other), "the example depends on the order of the responses")
