@@ -16,7 +16,6 @@ from torch.nn.functional import logsigmoid
 
 from tests.objective.test_objective import ORACLES, by_loop, loss, seen
 from xpo.contracts import Batch, Context, masked
-from xpo.objective.hinge import Hinge
 from xpo.objective.likelihood import Likelihood
 from xpo.objective.logistic import Logistic
 from xpo.objective.odds_ratio import OddsRatio
@@ -25,6 +24,7 @@ from xpo.objective.prospect import Prospect
 from xpo.objective.squared import Squared
 from xpo.testing import checks_for, failures, toy
 from xpo.testing.checks_common import CHECKS
+from xpo.testing.options import options
 
 Call = Callable[[Any, Tensor, Batch, Context], Tensor]
 
@@ -51,7 +51,10 @@ def sign(objective: Any, reward_BK: Tensor, batch: Batch, context: Context) -> T
 
 def detached(objective: Any, reward_BK: Tensor, batch: Batch, context: Context) -> Tensor:
     context = dataclasses.replace(
-        context, logp_BKT=None if context.logp_BKT is None else context.logp_BKT.detach()
+        context,
+        logp_BKT=None if context.logp_BKT is None else context.logp_BKT.detach(),
+        token={name: value.detach() for name, value in context.token.items()},
+        value={name: value.detach() for name, value in context.value.items()},
     )
     return original(objective, reward_BK.detach(), batch, context)
 
@@ -85,7 +88,7 @@ def other_rows(objective: Any, reward_BK: Tensor, batch: Batch, context: Context
 
 EVERYWHERE = (sign, detached, batch_mean, weighted, over_all_responses)
 ON_REWARDS = (unordered_rewards, padding_counts, other_rows)
-OBJECTIVES = (Logistic(), Squared(), Hinge(), OddsRatio(), Prospect(), PreferenceRanking(), Likelihood())
+OBJECTIVES = [option.make() for option in options("objective")]
 BROKEN = [(o, call) for o in OBJECTIVES for call in EVERYWHERE]
 BROKEN += [(o, call) for o in OBJECTIVES if o.reads_reward for call in ON_REWARDS]
 
