@@ -22,7 +22,7 @@ from xpo.run.progress import progress
 from xpo.run.ranks import rank, world_size
 from xpo.run.say import say
 from xpo.scoring.path import self_check
-from xpo.stages.fit import Evaluate, Job, fit
+from xpo.stages.fit import Job, fit
 from xpo.stages.heldout import held_out
 from xpo.stages.loaders import probe_batch, training_loader
 from xpo.stages.setting import Setting
@@ -53,8 +53,11 @@ class Turn:
         return max(1, steps * self.number // self.of - steps * (self.number - 1) // self.of)
 
 
-Finish = Callable[[Any, Evaluate, int], dict[str, float]]
-"""Takes the trained policy, what measures it as the alignment does, and the step; gives the metrics."""
+Finish = Callable[[Any, Callable[[Any], Mapping[str, float]], int], dict[str, float]]
+"""Changes the trained policy's weights; gives its metrics, by what measures a model as the alignment does.
+
+The reference may live in the policy: what is measured is a model of its own. The number is the step.
+"""
 
 
 @dataclass(frozen=True)
@@ -125,9 +128,10 @@ def align(alignment: Alignment) -> dict[str, float]:
         alignment.critic,
     )
 
-    def evaluate() -> Mapping[str, float]:
+    def evaluate(model: Any = alignment.policy.model) -> Mapping[str, float]:
+        module.policy = model
         with c.trainer.autocast(module.device.type):
-            return {**_held_out(alignment, module, test_ref), **_measured(alignment)}
+            return {**_held_out(alignment, module, test_ref), **_measured(alignment, model)}
 
     setting.manifest.record(
         sizes=_sizes(alignment, steps, loader),
@@ -214,12 +218,12 @@ def _probes(alignment: Alignment, ref: ReferenceCache | None) -> Batch:
     )
 
 
-def _measured(alignment: Alignment) -> Mapping[str, float]:
+def _measured(alignment: Alignment, model: Any) -> Mapping[str, float]:
     if alignment.measure is None:
         return {}
     decoding = None if alignment.critic is None else alignment.critic.decoding
     decoded = None if decoding is None else decoding.scoring(alignment.policy.scoring)
-    return alignment.measure(alignment.policy.model, decoded)
+    return alignment.measure(model, decoded)
 
 
 def _sizes(alignment: Alignment, steps: int, loader: Any) -> dict[str, int]:

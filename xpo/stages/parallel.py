@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import os
 import shutil
@@ -37,20 +38,28 @@ class Branch:
     start: Start
     trained: Mapping[str, Tensor]
 
-    def finish(self, model: Any, evaluate: Callable[[], Mapping[str, float]], step: int) -> dict[str, float]:
-        """Put the merge of both branches into the aligned model and measure it; its metrics."""
+    def finish(
+        self, model: Any, evaluate: Callable[[Any], Mapping[str, float]], step: int
+    ) -> dict[str, float]:
+        """Measure the merge of both branches and put it into the aligned model; its metrics."""
         setting, c = self.setting, self.setting.composition
         with setting.manifest.stage("merge") as entry:
             tally = Tally(c.sft.threshold)
-            parts = c.adapter.parts(model)
-            pairs = self._pairs(model, parts, tally)
+            model.zero_grad(set_to_none=True)
+            pairs = self._pairs(model, c.adapter.parts(model), tally)
             deltas = merge(pairs, c.sft.merge, c.sft.settings, c.seed)
-            put_weights(model, self.start.trained)
-            add_deltas(parts, deltas)
             entry |= tally.metrics()
-            metrics = dict(evaluate())
+            merged = self._with(copy.deepcopy(model), deltas)  # the reference may use the policy's weights
+            metrics = dict(evaluate(merged))
+            self._with(model, deltas)
         setting.log.log({**metrics, **tally.metrics()}, step, "merge")
         return metrics
+
+    def _with(self, model: Any, deltas: Mapping[str, Tensor]) -> Any:
+        """The base of both branches + deltas."""
+        put_weights(model, self.start.trained)
+        add_deltas(self.setting.composition.adapter.parts(model), deltas)
+        return model
 
     def _pairs(self, model: Any, parts: Parts, tally: Tally) -> Iterator[tuple[str, Tensor, Tensor]]:
         """(name, pruned SFT delta, alignment's delta) of every part."""
