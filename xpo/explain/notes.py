@@ -77,7 +77,7 @@ def needs(c: Composition, arrow: OffPolicy) -> list[str]:
     if arrow.prompt_edges:
         found.append("log-probabilities of the prompt's tokens too")
     if c.sft.stage:
-        found.append("a stage of supervised fine-tuning before (untrained model, or demonstrations given)")
+        found.append(c.sft.requires)
     return found
 
 
@@ -142,6 +142,8 @@ def _regularised(c: Composition) -> str:
 def _about_the_link(c: Composition) -> list[str]:
     if not c.reference.given:
         bare = "Without a reference ref_logp is 0: log_ratio is the policy's own log-likelihood"
+    if c.sft.parallel:
+        found += c.sft.notes
         reshaped = "" if c.divergence.linear else f", which divergence={c.option('divergence')} reshapes"
         return [f"{bare}{reshaped}. No divergence is regularised."]
     if c.reward_level.per_token and not c.divergence.linear:

@@ -104,6 +104,7 @@ def has_target(parts: Any, label_noise: float) -> bool:
         and parts.reward_level.ends
         and not (parts.feedback.contrasts and parts.objective.fits != "log_odds")
         and (parts.reference.cacheable or not parts.reference.given)
+        and not parts.sft.parallel
     )
 
 

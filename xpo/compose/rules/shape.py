@@ -176,6 +176,17 @@ def _adapter_is_there(c: Composition) -> Reason | None:
 
 
 RULES: tuple[Rule, ...] = (
+def _a_merge_is_a_whole_model(c: Composition) -> Reason | None:
+    if not c.sft.parallel or not c.adapter.adapts or c.adapter.merge:
+        return None
+    return Reason(
+        f"{c.choice('sft')} merges the weights that two adapters make, which is no adapter of their rank: "
+        "adapter.merge=false has nothing to export.",
+        ("sft", "adapter"),
+        fix=("adapter.merge=true",),
+    )
+
+
     _divergence_is_invertible,
     _normaliser_cancels,
     _beta_is_free,
@@ -191,3 +202,4 @@ RULES: tuple[Rule, ...] = (
     _adapter_is_there,
     _reference_is_renewed,
 )
+    _a_merge_is_a_whole_model,
