@@ -25,6 +25,11 @@ def log_sigmoid(x):
     return -np.logaddexp(0.0, -x)
 
 
+def following(x):
+    """One token later: [K, T], zeros at the end."""
+    return np.concatenate([x[:, 1:], np.zeros_like(x[:, :1])], 1)
+
+
 def vocabulary(row):
     return {
         "exp": np.exp,
@@ -46,11 +51,15 @@ def vocabulary(row):
         "j": lambda x: np.ones((row["K"], 1)) * np.asarray(x),
         "swap": np.transpose,
         "sum_t": lambda x: np.where(row["mask"], x, 0.0).sum(-1),
+        "last_t": lambda x: np.asarray(x)[:, None] * (row["mask"] & ~following(row["mask"])),
+        "next_t": lambda x: np.where(following(row["mask"]), following(x), 0.0),
         "sum_p": np.sum,
         "sum_k": np.sum,
         "sum_ij": np.sum,
         "sum_j": lambda x: np.sum(x, -1),
         "max_j": lambda x: np.max(x, -1),
+        "q": lambda x: np.asarray(x)[..., None],
+        "sum_q": lambda x: np.sum(x, -1),
         "max_k": np.max,
     }
 
@@ -89,6 +98,10 @@ def _total(node, rows, totals):
     match node:
         case ast.Call(func=ast.Name(id="sum_b")):
             return sum(_value(node.args[0], row) for row in rows)
+        case ast.Call(func=ast.Name(id="log")):
+            return np.log(_total(node.args[0], rows, totals))
+        case ast.UnaryOp(op=ast.USub()):
+            return -_total(node.operand, rows, totals)
         case ast.BinOp():
             return OPERATORS[type(node.op)](_total(node.left, rows, totals), _total(node.right, rows, totals))
     return _value(node, totals)

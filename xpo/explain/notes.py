@@ -22,7 +22,40 @@ SYMBOLS = {
     "demo": "mass of a response as a demonstration",
     "share": "how much a response counts among those of its prompt; they sum to 1",
     "score": "score of a response, higher is better",
+    "prompt_value": "the critic's value of the prompt",
+    "value": "the critic's value of what stands before a response token",
+    "q1": "the first of the critic's two values of a response token, given what stands before it",
+    "q2": "the second",
+    "q1_logp": "log-softmax of the first over the vocabulary, at the token",
+    "q2_logp": "log-softmax of the second",
+    "slow_q": "the smaller one of two values of the token by slowly following copies, without gradient",
+    "last_t": "last_t(x): a response's x at its last token, 0 at the others",
+    "next_t": "next_t(x): x at the token after, 0 after the last",
     "win": "K x K probabilities that response i beats response j",
+    "q": "q(x) = x, beside all samples of the step that it may be matched with",
+    "sum_q": "over those samples",
+    "meets": "how much of a margin stands, by size, where each of the reference's margins of the step does",
+    "ref_margin": "K x K margins of the reference: beta times differences of its log-probabilities",
+    "ref_margins": "the reference's margins of all pairs of the step, all ranks",
+    "with_bad": "how much of a response stands, by reward, where each bad one of the step does",
+    "with_good": "the same for bad responses and good ones",
+    "bad_rewards": "rewards of the step's responses in their role as bad ones, all ranks, no gradient",
+    "good_rewards": "the same as good ones",
+    "good_share": "the part of the step's labels that are good",
+    "bad_share": "the part that are bad",
+    "step_good": "mean over the step's rows of the good responses' mass times reward, no gradient",
+    "step_good_mass": "mean over the step's rows of their mass",
+    "step_bad": "the same of bad responses",
+    "step_bad_mass": "the same of bad responses",
+    "past_good": "sum over earlier steps of what step_good was, each times its factor a step",
+    "past_good_mass": "the same of step_good_mass",
+    "past_bad": "the same of step_bad",
+    "past_bad_mass": "the same of step_bad_mass",
+    "step_gap": "mean reward gap at beta 1 over the step's rows, all ranks, no gradient",
+    "past_gap": "usual_gap of the step before",
+    "kept_gap": "mean reward gap at beta 1 over the rows that are kept",
+    "drawn": "place of a row in a draw without replacement, likelier early if its gap is near usual_gap",
+    "count": "rows of the step, all ranks",
     "z0": "the whole-step statistic, of mismatched rows, all ranks, without gradient",
     "kl_ref": "KL(ref || policy) of the next token, over the whole vocabulary",
     "log_sum_p2": "log of the sum over the vocabulary of squared next-token probabilities, no gradient",
@@ -34,6 +67,7 @@ SYMBOLS = {
     "weight": "weight of a row, 0 for a filler",
     "rows": "sum of the weights over the optimizer step, all ranks",
     "tokens": "demonstrated response tokens of the optimizer step, all ranks",
+    "scored_tokens": "response tokens of the optimizer step, responses by their shares, all ranks",
     "prompt_length": "the prompt's tokens after the first",
     "responses": "number of responses of the prompt",
     "sum_p": "over the tokens of the prompt after the first",
@@ -108,6 +142,8 @@ def notes(c: Composition, arrow: OffPolicy) -> list[str]:
         found.append("The preferred response counts as reward 0, that of any response under the reference.")
     if c.sft.merges:
         found.append("The likelihood term pulls towards the demonstrations.")
+    if c.sft.parallel:
+        found += c.sft.notes
     if c.label_noise.unbounded:
         found.append(
             "The opposite label has negative mass: a loss that grows without end has no lower bound where "
@@ -122,7 +158,7 @@ def optimum(c: Composition) -> str:
 
     if not c.reference.given or not has_target(c, label_noise=0.0):
         return "No exact optimum is claimed."
-    fitted = {"log_odds": "r", "win_rate": "P(y beats the reference)"}[c.objective.fits]
+    fitted = {"log_odds": "r", "scores": "r", "win_rate": "P(y beats the reference)"}[c.objective.fits]
     scaled = fitted if c.objective.fit_scale == 1 else f"{c.objective.fit_scale:g} {fitted}"
     scaled += f" - {c.length.offset_text()}" if c.length.has_offset else ""
     if c.length.averages:
@@ -142,14 +178,17 @@ def _regularised(c: Composition) -> str:
 def _about_the_link(c: Composition) -> list[str]:
     if not c.reference.given:
         bare = "Without a reference ref_logp is 0: log_ratio is the policy's own log-likelihood"
-    if c.sft.parallel:
-        found += c.sft.notes
         reshaped = "" if c.divergence.linear else f", which divergence={c.option('divergence')} reshapes"
         return [f"{bare}{reshaped}. No divergence is regularised."]
     if c.reward_level.per_token and not c.divergence.linear:
         return ["The link acts on tokens: an expected sum of per-state divergences, not that of responses."]
     if c.length.averages:
         return ["The link acts on mean log-ratios: no divergence of whole responses is regularised."]
+    if c.objective.absorbs_constant:
+        return [
+            f"The implicit reward is that of max E[r] - beta D ({_regularised(c)}) up to a constant of the "
+            "prompt, which the value of the prompt takes up."
+        ]
     if not c.objective.difference:
         return ["The objective reads more than reward differences: its optimum is not that of a divergence."]
     return [
