@@ -46,12 +46,16 @@ def random_rows(responses, seed):
                 "good": random.random(k),
                 "bad": random.random(k),
                 "demo": random.dirichlet(np.ones(k)),
+                "share": np.full(k, 1 / k),
                 "score": random.normal(size=k),
                 "win": win / (win + win.T),
                 "given_margin": random.random((k, k)),
                 "kl_ref": random.random((k, T)),
                 "log_sum_p2": -random.random((k, T)),
                 "rival": -random.random((k, T)) - 0.05,
+                "prompt_value": np.asarray(random.normal()),
+                **{name: random.normal(size=(k, T)) for name in ("value", "slow_q", "q1", "q2")},
+                **{name: -random.random((k, T)) for name in ("q1_logp", "q2_logp")},
                 "weight": random.uniform(0.5, 2.0),
                 "prompt_logp": prompt,
                 "prompt_length": float(len(prompt)),
@@ -74,11 +78,18 @@ def padded(rows, name, fill=0.0):
     return torch.from_numpy(out)
 
 
+def said(rows, name):
+    """What a critic says: named by its shape, of a prompt (..._B) or of tokens (..._BKT)."""
+    symbol, shape = name.rsplit("_", 1)
+    return torch.tensor(np.array([row[symbol] for row in rows])) if shape == "B" else padded(rows, symbol)
+
+
 def batch_of(rows):
     weight = torch.tensor([row["weight"] for row in rows], dtype=torch.float64)
     demonstrated = sum(row["weight"] * (row["demo"] * row["length"]).sum() for row in rows)
     prompts = sum(row["weight"] * row["prompt_length"] for row in rows)
-    totals = StepTotals(sum(row["weight"] for row in rows), demonstrated, 1, prompts)
+    scored = sum(row["weight"] * (row["share"] * row["length"]).sum() for row in rows)
+    totals = StepTotals(sum(row["weight"] for row in rows), demonstrated, 1, prompts, scored)
     edges = torch.tensor([[0 if p < row["prompt_length"] else -1 for p in range(P)] for row in rows])
     none = torch.zeros(0, dtype=torch.long)
     packed = Packed(none, none, none, none, none, none, none, prompt_edge_BP=edges)
@@ -118,12 +129,13 @@ def trained_and_written(overrides, seed=0):
         ref_logp,
         prompt_logp.double(),
         {s.name: padded(rows, s.name) for s in arrow.token_statistics},
-        {name: padded(rows, name) for name in arrow.objective.critic},
+        {name: said(rows, name) for name in arrow.objective.critic},
     )
     steps, symbols = settled(arrow, batch, scores)
     share = arrow(batch, scores, steps).share
     text = formula(arrow).text
     given = {"rows": totals.rows, "tokens": totals.tokens, "prompt_tokens": totals.prompt_tokens}
+    given["scored_tokens"] = totals.scored_tokens
     given |= {n: v.item() for n, v in symbols.items() if not isinstance(v, tuple) and not v.ndim}
     return (
         float(share),

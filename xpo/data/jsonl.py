@@ -16,6 +16,7 @@ from xpo.data.lines import Raw
 from xpo.data.parse import parse
 from xpo.data.record import Record, Splits
 from xpo.data.splits import held_out, mark_shared, shuffled
+from xpo.data.standardise import standardised
 from xpo.data.truncate import Limits
 from xpo.registry import register
 
@@ -30,7 +31,8 @@ class Jsonl:
     The reader follows from the path, the format from the columns of the first row (TRL's names, or
     ``completions`` with ``scores`` or ``ranks``), unless ``format`` says it. Held out is ``test_path``,
     ``test_split``, or ``test_fraction`` of the prompts (0.1 if none of the three is given). Lengths are in
-    tokens; ``max_length`` null is the model's window. Raises ``DataError`` naming file, line and column.
+    tokens; ``max_length`` null is the model's window. ``standardise_scores``: mean 0 and variance 1 over the
+    training rows' scores. Raises ``DataError`` naming file, line and column.
     """
 
     provides: ClassVar[frozenset[str]] = frozenset({"labels"})  # what an annotator may need
@@ -47,6 +49,7 @@ class Jsonl:
     limit: int | None = None
     shuffle_seed: int | None = None
     split_seed: int = 0
+    standardise_scores: bool = False
     on_bad_row: Literal["error", "skip"] = "error"
     max_length: int | None = None
     max_prompt_length: int | None = None
@@ -111,7 +114,8 @@ class Jsonl:
         if self.demonstrations is not None:
             counts["demonstrations"] = Counts()
             demonstrations = self._demonstrations(self.demonstrations, counts["demonstrations"])
-        return Splits(train, test, demonstrations, counts, given=self.demonstrations is not None)
+        splits = Splits(train, test, demonstrations, counts, given=self.demonstrations is not None)
+        return standardised(splits) if self.standardise_scores else splits
 
     def _limited(self, records: list[Record], counts: Counts) -> list[Record]:
         kept = shuffled(records, self.shuffle_seed)[: self.limit]

@@ -7,6 +7,8 @@ the loss that is trained). A response's tokens are t, a row's responses i, j, k,
   ``i(x)`` and ``j(x)`` put a value per response into the rows or the columns of a K x K table;
   ``swap(x)`` exchanges i and j.
 - ``exp``, ``log``, ``sigmoid``, ``log_sigmoid``, ``relu``, ``log_odds(x)`` = x - log(1 - exp(x)), ``where``.
+- ``last_t(x)`` puts a value per response at its last token, ``next_t(x)`` is x one token later (0 after the
+  last).
 - given: ``logp``, ``ref_logp`` per token; ``length``, ``shortest``, ``prefer``, ``good``, ``bad``,
   ``demo``, ``score``, ``win``, ``weight``; ``rows``, ``tokens``: the totals of the optimizer step.
 """
@@ -92,7 +94,8 @@ def _row_loss(c: OffPolicy) -> str:
 
 
 def _loss(c: OffPolicy) -> list[tuple[str, str]]:
-    loss = c.weighting.mean_text(f"sum_b(weight * row_loss) / {c.reduce.text()}", c.reduce.text())
+    total = "scored_tokens" if c.reduce.per_token and c.objective.counts_scores else c.reduce.text()
+    loss = c.weighting.mean_text(f"sum_b(weight * row_loss) / {total}", total)
     found = []
     if c.sft.merges:
         likelihood, total = c.sft.term_text()

@@ -10,10 +10,21 @@ The expected loss of the unordered pair {i, j} is P_ij l(d_i - d_j) + P_ji l(d_j
 is d_i - d_j = fit_scale (r_i - r_j). All pairs have mass and the right sides are differences of one function,
 so all are met at once: d_i = fit_scale r_i + c(x), whatever the pair measure.
 
+A loss of lists fits log-odds too where each list's loss is least at d_i - d_j = fit_scale (r_i - r_j): the
+cross entropy and the KL between softmax(r) and softmax(d) (Ji et al. 2024, arXiv 2402.00856; Chen et al.
+2024, arXiv 2402.05369), at reward.scale s with r / s for r; and the likelihood of Plackett and Luce for orders
+that are drawn from it: its expectation is the entropy of the order plus a KL, 0 at the true rewards. Where
+scores are drawn (the annotator's bear noise) their softmax and their sigmoid are biased: nothing is claimed.
+
 **An objective that fits win rates** (``fits`` is "win_rate": (d_i - d_j - fit_scale / 2)^2, which is IPO with
 fit_scale = 1 / tau). Its minimiser for one pair, fit_scale (P_ij - 1/2), is no difference of one function, so
 the pair measure matters: under ref x ref, setting the derivative by d_i to zero gives d_i = fit_scale P(i
 beats ref) + c(x) (Azar et al. 2023, arXiv 2310.12036, proposition 4).
+
+**An objective that fits scores** (``fits`` is "scores": (r_i - V - d_i)^2 over responses drawn from ref, V(x)
+learnt with the policy). Every square is 0 where d_i = r_i - V, and the sum of pi over the responses being 1
+is met by one V, the constant -c(x); ref has mass everywhere, so that this is the only minimum. (With V held
+at another value d_i = r_i - V has no policy that sums to 1: what is left is a compromise.)
 
 Where demonstrations stand against the reference's samples (``feedback.contrasts``), m_ij = p_i ref_j with p
 who demonstrates, and the minimiser of a proper loss is d_i - d_j = log (p_i ref_j) / (p_j ref_i): rho_i =
@@ -22,7 +33,7 @@ log p_i - log ref_i (for reverse KL at beta 1 the policy is p itself; Chen et al
 A loss that is one of these only where |d_i - d_j| stays below a ``fit_limit``, and flat or less steep beyond
 (clipped, truncated), has the same minimiser if all |rho_i - rho_j| stay below it; else none is claimed.
 
-In all cases d_i = rho_i + c(x), and with pool(log-ratio) = k_i times its sum (k = 1, or 1 / length):
+In all of these d_i = rho_i + c(x), and with pool(log-ratio) = k_i times its sum (k = 1, or 1 / length):
 
     log pi_i = log ref_i + (f')^-1((rho_i + c - offset_i) / beta) / k_i,
 
@@ -71,10 +82,13 @@ class Target:
 
 
 def population_target(
-    world: World, ref_logp_XN: Tensor, parts: Any, label_noise: float = 0.0
+    world: World, ref_logp_XN: Tensor, parts: Any, label_noise: float = 0.0, drawn: bool = False
 ) -> Target | None:
-    """The optimum of a composition (anything with the groups as attributes); None where none is claimed."""
-    if not has_target(parts, label_noise):
+    """The optimum of a composition (anything with the groups as attributes); None where none is claimed.
+
+    ``drawn``: labels and scores are draws, not their expectations.
+    """
+    if not has_target(parts, label_noise, drawn):
         return None
     reward_XN = _fitted_reward(world, ref_logp_XN, parts)
     if float((reward_XN.amax(1) - reward_XN.amin(1)).max()) >= parts.objective.fit_limit:
@@ -89,22 +103,23 @@ def population_target(
     return Target(fitted_policy(divergence, start_XN, fitted_XN / beta, scale_N), fitted_XN, beta, None)
 
 
-def has_target(parts: Any, label_noise: float) -> bool:
-    """Whether the loss reads nothing but the rewards d_i above, and fits true labels."""
+def has_target(parts: Any, label_noise: float, drawn: bool = False) -> bool:
+    """Whether the loss reads nothing but the rewards d_i above, and fits true labels (``drawn`` ones)."""
     return bool(
         parts.objective.fits
         and parts.label_noise.undoes(label_noise)
+        and not (drawn and parts.reward.relabels and not parts.objective.hard_labels)
         and not parts.margin.applies
         and not parts.weighting.applies
         and not parts.anchor.applies
         and not parts.polarity.negative_only
         and not parts.sft.merges
+        and not parts.sft.parallel
         and (parts.divergence.linear or not parts.reward_level.per_token)
         and not parts.length.several
         and parts.reward_level.ends
         and not (parts.feedback.contrasts and parts.objective.fits != "log_odds")
         and (parts.reference.cacheable or not parts.reference.given)
-        and not parts.sft.parallel
     )
 
 
@@ -113,7 +128,7 @@ def _fitted_reward(world: World, ref_logp_XN: Tensor, parts: Any) -> Tensor:
     if parts.feedback.contrasts:  # P(i is the demonstration) against ref: log-odds of differences of this
         return parts.objective.fit_scale * (world.expert_logp_XN - ref_logp_XN)
     label_scale = parts.reward.scale if parts.reward.relabels else 1.0
-    if parts.objective.fits == "log_odds":
+    if parts.objective.fits in ("log_odds", "scores"):
         return parts.objective.fit_scale * world.reward_XN / label_scale
     log_odds_XNN = (world.reward_XN[:, :, None] - world.reward_XN[:, None, :]) / label_scale
     win_XN = (torch.sigmoid(log_odds_XNN) @ ref_logp_XN.exp()[:, :, None]).squeeze(-1)

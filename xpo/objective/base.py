@@ -55,7 +55,7 @@ class Declared:
     @property
     def fits(self) -> str:
         """What reward differences of the population's minimiser are: "log_odds" of winning, differences of
-        "win_rate" against the data, or "" for neither (no closed form is claimed; see xpo.gold.target)."""
+        "win_rate" against the data, of "scores", or "" where no closed form is claimed (xpo.gold.target)."""
         return ""
 
     @property

@@ -36,6 +36,7 @@ class ImplicitQ(Declared):
     fixed_beta: ClassVar[float | None] = 1.0
     credits_tokens: ClassVar[bool] = True
     per_token: ClassVar[bool] = True
+    imitates: ClassVar[bool] = True
     counts_scores: ClassVar[bool] = True
     critic: ClassVar[frozenset[str]] = frozenset(
         {"value_BKT", "q1_BKT", "q2_BKT", "q1_logp_BKT", "q2_logp_BKT", "slow_q_BKT"}

@@ -7,7 +7,9 @@ from xpo.compose.rules.reason import Reason, Rule
 
 
 def _reward_is_read(c: Composition) -> Reason | None:
-    if c.objective.reads_reward == c.reward.reads_reward:
+    if c.objective.reads_reward == c.reward.reads_reward or (
+        c.reward.relabels and c.objective.explicit_reward
+    ):
         return None
     if c.reward.reads_reward:
         return Reason(
@@ -24,13 +26,15 @@ def _no_idle_axis(c: Composition) -> Reason | None:
     """Without a reward the axes that make one would be read by nobody."""
     if c.objective.reads_reward:
         return None
+    own_form = c.objective.explicit_reward and c.reward_form.reads in c.objective.needs
+    own_level = c.objective.credits_tokens and c.reward_level.per_token
     idle = {
         "reference": c.reference.given,
         "divergence": c.divergence.regularises,
         "length": c.length.has_offset or c.length.averages or c.length.several,
         "polarity": c.polarity.negative_only,
-        "reward_level": c.reward_level.gives_reward,
-        "reward_form": bool(c.reward_form.reads),
+        "reward_level": c.reward_level.gives_reward and not own_level,
+        "reward_form": bool(c.reward_form.reads) and not own_form,
     }
     for group, set_for_nothing in idle.items():
         if set_for_nothing:
@@ -40,6 +44,16 @@ def _no_idle_axis(c: Composition) -> Reason | None:
                 (group, "objective"),
             )
     return None
+
+
+def _credit_is_per_token(c: Composition) -> Reason | None:
+    if not c.objective.credits_tokens or c.reward_level.per_token:
+        return None
+    return Reason(
+        f"{c.choice('objective')} carries the reward of a response to its tokens, which is no "
+        f"{c.choice('reward_level')}.",
+        ("reward_level", "objective"),
+    )
 
 
 def _one_likelihood(c: Composition) -> Reason | None:
@@ -122,6 +136,7 @@ def _form_words(reads: str) -> str:
 RULES: tuple[Rule, ...] = (
     _reward_is_read,
     _no_idle_axis,
+    _credit_is_per_token,
     _one_likelihood,
     _level_and_form_are_set,
     _form_fits_the_reward,

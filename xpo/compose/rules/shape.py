@@ -19,7 +19,8 @@ def _divergence_is_invertible(c: Composition) -> Reason | None:
 def _normaliser_cancels(c: Composition) -> Reason | None:
     if c.divergence.linear or not c.objective.reads_reward:
         return None
-    at_fault = {"objective": c.objective.difference, "margin": c.margin.difference}
+    cancels = c.objective.difference or c.objective.absorbs_constant
+    at_fault = {"objective": cancels, "margin": c.margin.difference}
     group = next((group for group, difference in at_fault.items() if not difference), None)
     if group is None:
         return None
@@ -28,6 +29,16 @@ def _normaliser_cancels(c: Composition) -> Reason | None:
         f"is known only to cancel in reward differences, and {c.choice(group)} declares that it "
         "does not depend on differences alone.",
         ("divergence", group),
+    )
+
+
+def _token_level_changes_something(c: Composition) -> Reason | None:
+    if not c.reward_level.per_token or not c.divergence.linear or c.objective.credits_tokens:
+        return None
+    return Reason(
+        f"{c.choice('reward_level')} applies the divergence's link to each token before pooling; the link of "
+        f"{c.choice('divergence')} is linear, so the loss would be the same number.",
+        ("reward_level", "divergence"),
     )
 
 
@@ -165,17 +176,6 @@ def _reference_is_renewed(c: Composition) -> Reason | None:
     )
 
 
-def _adapter_is_there(c: Composition) -> Reason | None:
-    if not c.reference.needs_adapter or c.adapter.adapts:
-        return None
-    return Reason(
-        f"{c.choice('reference')} is the model with its adapter switched off, and adapter="
-        f"{c.option('adapter')} has none to switch off.",
-        ("adapter", "reference"),
-    )
-
-
-RULES: tuple[Rule, ...] = (
 def _a_merge_is_a_whole_model(c: Composition) -> Reason | None:
     if not c.sft.parallel or not c.adapter.adapts or c.adapter.merge:
         return None
@@ -187,6 +187,17 @@ def _a_merge_is_a_whole_model(c: Composition) -> Reason | None:
     )
 
 
+def _adapter_is_there(c: Composition) -> Reason | None:
+    if not c.reference.needs_adapter or c.adapter.adapts:
+        return None
+    return Reason(
+        f"{c.choice('reference')} is the model with its adapter switched off, and adapter="
+        f"{c.option('adapter')} has none to switch off.",
+        ("adapter", "reference"),
+    )
+
+
+RULES: tuple[Rule, ...] = (
     _divergence_is_invertible,
     _normaliser_cancels,
     _beta_is_free,
@@ -200,6 +211,6 @@ def _a_merge_is_a_whole_model(c: Composition) -> Reason | None:
     _polarity_has_two_sides,
     _reduction_fits,
     _adapter_is_there,
+    _a_merge_is_a_whole_model,
     _reference_is_renewed,
 )
-    _a_merge_is_a_whole_model,
