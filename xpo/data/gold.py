@@ -94,6 +94,11 @@ class Gold:
                 f"data.mode=population has one row per prompt, and {parts.choice('schedule')} trains each round "
                 "on other rows (schedule.rows=all repeats them)."
             )
+        if parts.objective.hard_labels:
+            return (
+                f"data.mode=population trains on exact expectations, and {parts.choice('objective')} reads "
+                "orders, which have to be drawn: the most likely one of each list has no finite optimum."
+            )
         if not feedback.in_expectation or (lists and not compared):
             return (
                 f"data.mode=population trains on exact expectations, and {parts.choice('feedback')} with "

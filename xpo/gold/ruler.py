@@ -24,14 +24,18 @@ class Ruler:
     the same beta (``gold/kl_to/NAME``; ``gold/kl_to_nearest_other`` is the least of the others').
     """
 
-    def __init__(self, world: World, scoring: Scoring, ref_logp_XN: Tensor, parts: Any) -> None:
-        self.world, self.scoring, self.ref_logp_XN, self._parts = world, scoring, ref_logp_XN, parts
+    def __init__(
+        self, world: World, scoring: Scoring, ref_logp_XN: Tensor, parts: Any, drawn: bool = False
+    ) -> None:
+        self.world, self.scoring, self.ref_logp_XN = world, scoring, ref_logp_XN
+        self._parts, self._drawn = parts, drawn
         self._batch = world_batch(world)
 
     @cached_property
     def target(self) -> Target | None:
         """The run's own optimum, None where none is claimed."""
-        return population_target(self.world, self.ref_logp_XN, self._parts, self._parts.annotator.noise)
+        noise = self._parts.annotator.noise
+        return population_target(self.world, self.ref_logp_XN, self._parts, noise, self._drawn)
 
     @cached_property
     def divergences(self) -> Mapping[str, Divergence]:

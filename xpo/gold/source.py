@@ -30,7 +30,7 @@ _HELD_OUT = 512  # drawn records, where as many train
 
 def draws_lists(parts: Any) -> bool:
     """Whether a row's responses matter together, so that one row of all of them would be another method."""
-    return parts.arity.sizes[1] is None or parts.length.several
+    return parts.arity.sizes[1] is None or parts.length.several or parts.objective.listwise
 
 
 class GoldSource:
@@ -90,7 +90,8 @@ class GoldSource:
 
     def measure(self, start: Policy) -> Ruler:
         """Exact metrics of a model against ``start``."""
-        return Ruler(self.world, start.scoring, self._logp(start), self._parts)
+        drawn = self._option.mode == "sampled"
+        return Ruler(self.world, start.scoring, self._logp(start), self._parts, drawn)
 
     def fingerprint(self) -> str:
         """A hash of the world and of what is asked of it: what all methods on the same data share."""
