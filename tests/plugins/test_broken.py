@@ -20,6 +20,16 @@ class Mine:
 """
 
 
+UNDECLARED = """
+from dataclasses import dataclass
+from xpo.registry import register
+@register("margin", "mine")
+@dataclass(frozen=True)
+class Mine:
+    "A margin that says nothing of itself."
+"""
+
+
 def refused(tmp_path: Path, files: dict[str, str], *arguments: str, **environment: str) -> str:
     for name, content in {"__init__.py": "", "conf/margin/mine.yaml": "name: mine\n", **files}.items():
         path = tmp_path / "plugins" / "mine" / "xpo_mine" / name
@@ -59,3 +69,8 @@ def test_a_preset_without_its_axes(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     said = refused(tmp_path, {}, "explain", XPO_PLUGINS=str(tmp_path / "nowhere"))
     assert "$XPO_PLUGINS names no folder" in said
+
+
+def test_a_component_that_declares_nothing(tmp_path: Path) -> None:
+    said = refused(tmp_path, {"__init__.py": UNDECLARED}, "explain", "margin=mine")
+    assert re.search(r"margin=mine: xpo_mine.Mine declares no applies, difference, needs", said)

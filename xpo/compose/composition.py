@@ -7,6 +7,7 @@ import difflib
 from typing import Any, get_type_hints
 
 from xpo import registry
+from xpo.compose.declared import check_declared
 from xpo.compose.errors import ConfigError, did_you_mean
 from xpo.compose.groups import GROUPS, ROOT_KEYS
 from xpo.compose.paths import import_plugins
@@ -113,6 +114,7 @@ def _component(group: str, node: Any) -> Any:
             f"{group}={name}: no component of that name is registered (there are: "
             f"{', '.join(registry.names(group))}).{did_you_mean(str(name), registry.names(group))}"
         ) from None
+    check_declared(cls, group, str(name))
     return _make(cls, group, node)
 
 

@@ -170,7 +170,8 @@ def _reference_is_renewed(c: Composition) -> Reason | None:
     if not c.reference.renewed or c.reference.every is not None or c.schedule.rounds > 1:
         return None
     return Reason(
-        f"{c.choice('reference')} is the policy as it was a round ago, and {c.choice('schedule')} has one round.",
+        f"{c.choice('reference')} is the policy as it was a round ago, and {c.choice('schedule')} has one "
+        "round.",
         ("schedule", "reference"),
         fix=("schedule=iterative",),
     )
