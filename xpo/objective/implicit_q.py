@@ -99,7 +99,7 @@ class ImplicitQ(Declared):
     def text(self, preferred: str, dispreferred: str, margin: str) -> str:
         target = f"(last_t(score) + {self.gamma!r} * next_t(value))"
         q = f"(q1 - {target})**2 + (q2 - {target})**2"
-        side = f"where(slow_q < value, {1 - self.expectile!r}, {self.expectile!r})"
+        side = f"where(value > slow_q, {1 - self.expectile!r}, {self.expectile!r})"
         cql = f"{self.cql_weight!r} * (q1_logp + q2_logp)"
         awac = f"{self.awac_weight!r} * exp({self.advantage_scale!r} * (slow_q - value)) * logp"
         return f"sum_k(share * sum_t({q} + {side} * (slow_q - value)**2 - {cql} - {awac}))"
