@@ -83,7 +83,8 @@ def loss(model, overrides, made, reference=True):
     scoring = Scoring()
     batch = Collator(0, prompt_edges=arrow.prompt_edges)(made, range(len(made)), totals_of(made, 1))
     prepared = Prepared(standing(model) if reference else None, scoring, "")
-    module = OffPolicyModule(model, arrow, scoring, prepared, composition.optimizer, 1)
+    critic = composition.critic.build(model, 0)
+    module = OffPolicyModule(model, arrow, scoring, prepared, composition.optimizer, 1, critic)
     steps = module.settle(Probes((), (batch,)), (batch, module.scores(batch)))
     share, metrics = module.evaluate(batch, steps)
     return share.item(), metrics

@@ -3,29 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from tests.trl.peer import Loss
+from tests.trl.peer import Loss, by_trl, by_xpo, mean, rows_of
 
 
 @dataclass(frozen=True)
 class Case:
-    """``expected`` makes TRL's loss from xpo's, from what ``xpo`` says for other overrides too."""
+    """TRL's side (``theirs``, by default the loss of all rows) must equal xpo's (``ours``)."""
 
     trainer: str
     settings: Mapping[str, Any]
     overrides: tuple[str, ...]
-    why: str = ""
-    expected: Callable[[Case, Callable[..., Loss]], Loss] = field(
-        default=lambda case, xpo: xpo(*case.overrides)
-    )
-    alone: bool = False  # TRL sees one row at a time
+    why: str = ""  # what differs on purpose, where something does
+    theirs: Callable[[Case], Loss] = lambda case: case.trl()
+    ours: Callable[[Case], Loss] = lambda case: case.xpo()
+    rows: tuple[int, ...] = (0, 1, 2)
+
+    def trl(self, rows: tuple[int, ...] = (), **settings: Any) -> Loss:
+        return by_trl(self.trainer, {**self.settings, **settings}, rows or self.rows)[0]
+
+    def xpo(self) -> Loss:
+        _, batch = by_trl(self.trainer, self.settings, self.rows)
+        return by_xpo(self.overrides, *rows_of(batch))
 
 
-def times(factor: float) -> Callable[[Case, Callable[..., Loss]], Loss]:
-    return lambda case, xpo: factor * xpo(*case.overrides)
+def one_by_one(case: Case) -> Loss:
+    return mean([case.trl((row,)) for row in case.rows])
 
+
+def times(factor: float) -> Callable[[Case], Loss]:
+    return lambda case: factor * case.xpo()
+
+
+def clamped(case: Case) -> Loss:
+    """TRL's weights, which are the ratio of its weighted and its plain loss, cut at 1 as in the paper."""
+    weighted = [case.trl((row,)) for row in case.rows]
+    plain = [case.trl((row,), use_weighting=False) for row in case.rows]
+    weights = [loss.value / of.value for loss, of in zip(weighted, plain, strict=True)]
+    assert min(weights) < 1 < max(weights)
+    return mean([1 / max(1.0, w) * loss for w, loss in zip(weights, weighted, strict=True)])
+
+
+ABSENT = {"dpo": {"discopop"}}
+"""What xpo has no preset or option for: a curve that a language model found, not one of the survey's axes."""
 
 CASES = {
     "sigmoid": Case("dpo", {"beta": 0.3}, ("algo=dpo", "reward.beta=0.3")),
@@ -112,6 +134,41 @@ CASES = {
         {"loss_type": "aot", "label_smoothing": 0.2},
         ("algo=cdpo",),
         why="the only loss of DPOTrainer that smooths labels; with one pair there is nothing to sort",
-        alone=True,
+        theirs=one_by_one,
+    ),
+    "use_weighting": Case("dpo", {"use_weighting": True}, ("algo=wpo", "reward.beta=0.1")),
+    "use_weighting, likely text": Case(
+        "dpo",
+        {"use_weighting": True},
+        ("algo=wpo", "reward.beta=0.1"),
+        why="the paper's weight is at most 1, TRL >= 1.0 has dropped that",
+        theirs=clamped,
+        rows=(0, 3),
+    ),
+    "nca_pair": Case("dpo", {"loss_type": "nca_pair"}, ("algo=dpo", "objective=noise_contrastive")),
+    "exo_pair": Case(
+        "dpo",
+        {"loss_type": "exo_pair", "label_smoothing": 0.01},
+        ("algo=dpo", "objective=reverse_kl_labels", "label_noise=smoothing", "label_noise.rate=0.01"),
+    ),
+    "apo_down": Case("dpo", {"loss_type": "apo_down"}, ("algo=dpo", "objective=anchored_down")),
+    "apo_zero": Case(
+        "dpo",
+        {"loss_type": "apo_zero"},
+        (
+            "algo=kto",
+            "arity=pair",
+            "objective=anchored",
+            "objective.desirable_weight=2",
+            "objective.undesirable_weight=2",
+        ),
+    ),
+    "apo_zero_unpaired": Case("kto", {"loss_type": "apo_zero_unpaired"}, ("algo=kto", "objective=anchored")),
+    "sppo_hard": Case(
+        "dpo",
+        {"loss_type": "sppo_hard", "beta": 0.5},
+        ("algo=dpo", "objective=win_rate_regression", "reward_form=win_rate", "reward.beta=0.5"),
+        why="half",
+        ours=times(2),
     ),
 }

@@ -23,10 +23,10 @@ from xpo.module.off_policy import OffPolicyModule
 from xpo.reference.prepared import Prepared, standing
 from xpo.scoring.score import Scoring
 
-PROMPTS = ("Name a colour.", "What is two and two, please?", "And now?")
-CHOSEN = ("Red, or green.", "Four.", "Nothing at all, thank you, and you?")
-REJECTED = ("No.", "Five, as far as I know.", "Go away, please.")
-LABELS = (True, False, True)  # of CHOSEN, where single responses are good or bad
+PROMPTS = ("Name a colour.", "What is two and two, please?", "And now?", "And now?")
+CHOSEN = ("Red, or green.", "Four.", "Nothing at all, thank you, and you?", "6" * 10)
+REJECTED = ("No.", "Five, as far as I know.", "Go away, please.", "{" * 10)  # the model repeats itself
+LABELS = (True, False, True, False)  # of CHOSEN, where single responses are good or bad
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def by_trl(
     """What a TRL trainer's ``compute_loss`` says, and its collator's batch."""
     from datasets import Dataset
 
-    made, needs_reference = _trainers()[trainer], trainer in ("dpo", "kto")
+    made, needs_reference = trainers()[trainer], trainer in ("dpo", "kto")
     policy = copy.deepcopy(model())
     columns: dict[str, Any] = {"prompt": PROMPTS, "chosen": CHOSEN, "rejected": REJECTED}
     if trainer == "kto":
@@ -115,7 +115,7 @@ def by_trl(
 
 
 @cache
-def _trainers() -> Mapping[str, tuple[Any, Any]]:
+def trainers() -> Mapping[str, tuple[Any, Any]]:
     from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
     from trl.experimental.cpo import CPOConfig, CPOTrainer
     from trl.experimental.orpo import ORPOConfig, ORPOTrainer
