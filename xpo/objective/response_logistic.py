@@ -16,7 +16,7 @@ from xpo.registry import register
 @register("objective", "response_logistic")
 @dataclass(frozen=True)
 class ResponseLogistic(ResponseLoss):
-    """-(2 / beta) log sigmoid(+-reward). NPO with polarity=negative. Zhang et al. 2024, arXiv 2404.05868, eq. 3.
+    """-(2 / beta) log sigmoid(+-reward). Zhang et al. 2024, arXiv 2404.05868, eq. 3 (polarity=negative).
 
     At the reference the gradient by a bad response's log-likelihood is 1 whatever beta is; for beta to 0 the
     loss is gradient ascent. With polarity=negative good responses are a constant, (2 / beta) log 2 each.

@@ -29,6 +29,7 @@ class Unlikelihood(Declared):
     reads_margin: ClassVar[bool] = False
     reads_roles: ClassVar[bool] = False
     per_token: ClassVar[bool] = True
+    imitates: ClassVar[bool] = True
     counts_scores: ClassVar[bool] = True
     arity: ClassVar[frozenset[str]] = frozenset({"single", "pair", "list"})
 
