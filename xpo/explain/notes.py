@@ -153,21 +153,24 @@ def notes(c: Composition, arrow: OffPolicy) -> list[str]:
 
 
 def optimum(c: Composition) -> str:
-    """What the loss is known to converge to on a whole population with true labels."""
+    """What the loss is known to converge to on a whole population with labels as it takes them for."""
     from xpo.gold.target import has_target
 
-    if not c.reference.given or not has_target(c, label_noise=0.0):
+    rate = c.label_noise.undone
+    if rate is None or not has_target(c, label_noise=rate):
         return "No exact optimum is claimed."
     fitted = {"log_odds": "r", "scores": "r", "win_rate": "P(y beats the reference)"}[c.objective.fits]
+    fitted = "log(demonstrator / reference)" if c.feedback.contrasts else fitted
     scaled = fitted if c.objective.fit_scale == 1 else f"{c.objective.fit_scale:g} {fitted}"
     scaled += f" - {c.length.offset_text()}" if c.length.has_offset else ""
-    if c.length.averages:
+    if c.length.averages or not c.reference.given:
         known = f"rewards equal {scaled} up to a constant of the prompt"
     else:
         known = f"that of E[{scaled}] - {c.reward.beta:g} D ({_regularised(c)})"
     limit = c.objective.fit_limit
     held = "" if math.isinf(limit) else f", if reward differences stay below {limit:g} there"
-    return f"Its optimum on a whole population is known: {known}{held}."
+    flipped = f" whose labels are flipped at rate {rate:g}" if rate else ""
+    return f"Its optimum on a whole population{flipped} is known: {known}{held}."
 
 
 def _regularised(c: Composition) -> str:

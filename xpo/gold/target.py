@@ -45,6 +45,7 @@ link per token, objectives that fit neither) has another optimum, and no target 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,10 +108,11 @@ def has_target(parts: Any, label_noise: float, drawn: bool = False) -> bool:
     """Whether the loss reads nothing but the rewards d_i above, and fits true labels (``drawn`` ones)."""
     return bool(
         parts.objective.fits
-        and parts.label_noise.undoes(label_noise)
+        and parts.label_noise.undone is not None
+        and math.isclose(parts.label_noise.undone, label_noise, abs_tol=1e-12)
         and not (drawn and parts.reward.relabels and not parts.objective.hard_labels)
         and not parts.margin.applies
-        and not parts.weighting.applies
+        and (not parts.weighting.applies or _weighs_pairs(parts))
         and not parts.anchor.applies
         and not parts.polarity.negative_only
         and not parts.sft.merges
@@ -121,6 +123,11 @@ def has_target(parts: Any, label_noise: float, drawn: bool = False) -> bool:
         and not (parts.feedback.contrasts and parts.objective.fits != "log_odds")
         and (parts.reference.cacheable or not parts.reference.given)
     )
+
+
+def _weighs_pairs(parts: Any) -> bool:
+    """Whether weights are factors w_ij = w_ji > 0 of comparisons: each pair's minimiser stays what it is."""
+    return parts.weighting.symmetric and parts.objective.fits == "log_odds"
 
 
 def _fitted_reward(world: World, ref_logp_XN: Tensor, parts: Any) -> Tensor:

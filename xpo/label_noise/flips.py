@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -34,9 +33,10 @@ class Flips:
         scale = 1 - 2 * self.rate
         return mixed(batch, (1 - self.rate) / scale, -self.rate / scale)
 
-    def undoes(self, rate: float) -> bool:
+    @property
+    def undone(self) -> float:
         """Flips at its own rate."""
-        return math.isclose(rate, self.rate)
+        return self.rate
 
     def text(self, given: str, other: str) -> str:
         rate = repr(self.rate)

@@ -20,9 +20,10 @@ class NoNoise:
     def __call__(self, batch: Batch) -> Batch:
         return batch
 
-    def undoes(self, rate: float) -> bool:
-        """Whether labels that are flipped at this rate train as true ones do, in expectation."""
-        return rate == 0
+    @property
+    def undone(self) -> float | None:
+        """True labels."""
+        return 0.0
 
     def text(self, given: str, other: str) -> str:
         """The mass of a label, from what was given and from what the opposite label was given."""

@@ -30,9 +30,10 @@ class Smoothing:
     def __call__(self, batch: Batch) -> Batch:
         return mixed(batch, 1 - self.rate, self.rate)
 
-    def undoes(self, rate: float) -> bool:
-        """Never: it fits the smoothed labels themselves."""
-        return False
+    @property
+    def undone(self) -> None:
+        """None: it fits the smoothed labels themselves."""
+        return None
 
     def text(self, given: str, other: str) -> str:
         return f"(1 - {self.rate!r}) * {given} + {self.rate!r} * {other}"

@@ -20,6 +20,7 @@ class Weighting:
 
     applies: ClassVar[bool] = True
     by_row: ClassVar[bool] = False
+    symmetric: ClassVar[bool] = False  # positive factors of comparisons, the same for both orders of a pair
     statistic_rows: ClassVar[str] = "none"
     memory: ClassVar[int] = 0
     needs: ClassVar[frozenset[str]] = frozenset()  # of contracts.FEEDBACK

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -23,6 +24,8 @@ class OnPolicyLikelihood(Weighting):
     policy's own samples, which simulates training on those. The paper weighs pairs; for labels of single
     responses the same is taken of one response.
     """
+
+    symmetric: ClassVar[bool] = True
 
     @property
     def token_statistics(self) -> tuple[TokenStatistic, ...]:
