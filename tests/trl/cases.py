@@ -24,9 +24,9 @@ class Case:
     def trl(self, rows: tuple[int, ...] = (), **settings: Any) -> Loss:
         return by_trl(self.trainer, {**self.settings, **settings}, rows or self.rows)[0]
 
-    def xpo(self) -> Loss:
+    def xpo(self, learn: bool = True) -> Loss:
         _, batch = by_trl(self.trainer, self.settings, self.rows)
-        return by_xpo(self.overrides, *rows_of(batch))
+        return by_xpo(self.overrides, *rows_of(batch), learn=learn)
 
 
 def one_by_one(case: Case) -> Loss:
@@ -145,30 +145,37 @@ CASES = {
         theirs=clamped,
         rows=(0, 3),
     ),
-    "nca_pair": Case("dpo", {"loss_type": "nca_pair"}, ("algo=dpo", "objective=noise_contrastive")),
+    "nca_pair": Case("dpo", {"loss_type": "nca_pair", "beta": 0.1}, ("algo=nca", "reward.beta=0.1")),
     "exo_pair": Case(
         "dpo",
-        {"loss_type": "exo_pair", "label_smoothing": 0.01},
-        ("algo=dpo", "objective=reverse_kl_labels", "label_noise=smoothing", "label_noise.rate=0.01"),
+        {"loss_type": "exo_pair", "beta": 0.5, "label_smoothing": 0.01},
+        ("algo=exo", "label_noise.rate=0.01"),
     ),
-    "apo_down": Case("dpo", {"loss_type": "apo_down"}, ("algo=dpo", "objective=anchored_down")),
-    "apo_zero": Case(
+    "bco_pair": Case(
         "dpo",
-        {"loss_type": "apo_zero"},
-        (
-            "algo=kto",
-            "arity=pair",
-            "objective=anchored",
-            "objective.desirable_weight=2",
-            "objective.undesirable_weight=2",
-        ),
+        {"loss_type": "bco_pair", "beta": 0.1},
+        ("algo=bco", "arity=pair", "data.mode=sampled"),
+        why="TRL sums over a pair, and >= 1.0 has no delta: ours is 0 as long as no step was learnt from",
+        ours=lambda case: 2 * case.xpo(learn=False),
     ),
-    "apo_zero_unpaired": Case("kto", {"loss_type": "apo_zero_unpaired"}, ("algo=kto", "objective=anchored")),
     "sppo_hard": Case(
         "dpo",
         {"loss_type": "sppo_hard", "beta": 0.5},
-        ("algo=dpo", "objective=win_rate_regression", "reward_form=win_rate", "reward.beta=0.5"),
-        why="half",
+        ("algo=sppo_pair", "reward.beta=0.5"),
+        why="TRL sums over a pair without the paper's 1/2",
         ours=times(2),
+    ),
+    "apo_zero": Case("dpo", {"loss_type": "apo_zero"}, ("algo=apo_zero",)),
+    "apo_down": Case("dpo", {"loss_type": "apo_down"}, ("algo=apo_down",)),
+    "apo_zero_unpaired": Case(
+        "kto",
+        {"loss_type": "apo_zero_unpaired", "desirable_weight": 1.3, "undesirable_weight": 0.7},
+        ("algo=apo_zero_unpaired", "objective.desirable_weight=1.3", "objective.undesirable_weight=0.7"),
+    ),
+    "aot": Case("dpo", {"loss_type": "aot", "beta": 0.1}, ("algo=aot", "reward.beta=0.1")),
+    "aot_unpaired": Case(
+        "dpo",
+        {"loss_type": "aot_unpaired", "beta": 0.1},
+        ("algo=aot_unpaired", "arity=pair", "data.mode=sampled", "reward.beta=0.1"),
     ),
 }

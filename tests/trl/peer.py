@@ -128,8 +128,10 @@ def trainers() -> Mapping[str, tuple[Any, Any]]:
     }
 
 
-def by_xpo(overrides: Sequence[str], rows: Sequence[Row], mismatched: Sequence[Row] = ()) -> Loss:
-    """The loss of a composition on these rows, which are a whole optimizer step."""
+def by_xpo(
+    overrides: Sequence[str], rows: Sequence[Row], mismatched: Sequence[Row] = (), learn: bool = True
+) -> Loss:
+    """The loss of a composition on these rows, which are a whole step (``learn``: one of training)."""
     policy = copy.deepcopy(model())
     composition = build(compose_config(list(overrides)))
     arrow = OffPolicy.of(composition, composition.reference.given)
@@ -145,7 +147,7 @@ def by_xpo(overrides: Sequence[str], rows: Sequence[Row], mismatched: Sequence[R
 
     batch = collated(rows)
     probes = Probes((), (collated(mismatched or rows),))
-    steps = module.settle(probes, (batch, module.scores(batch).detach()), learn=True)
+    steps = module.settle(probes, (batch, module.scores(batch).detach()), learn=learn)
     return _measured(module.evaluate(batch, steps)[0], policy)
 
 
