@@ -271,7 +271,7 @@ class HalfClipped(ClippedLogistic):
         (Squarer(), Savage()),
         (Doubled(), Exponential()),
         (Untruncated(), TruncatedQuadratic()),
-        (HalfClipped(0.6), ClippedLogistic(0.7)),
+        (HalfClipped(0.7), ClippedLogistic(0.7)),
     ],
     ids=lambda objective: type(objective).__name__,
 )
