@@ -162,7 +162,7 @@ def test_the_floor_has_a_range():
         "margin=score_ratio margin.alpha=0.3",
         "margin=data margin.scale=0.4",
         "margin=drop margin.lam=3",
-        "margin=drop length=penalty arity=list reward.beta=0.7",
+        "margin=drop length=penalty reward.beta=5",
         "margin=data arity=list objective=hinge label_noise=smoothing",
         "margin=score reward=explicit reward.scale=2.5",
     ],
