@@ -14,13 +14,14 @@ from torch import Tensor
 
 from xpo import registry
 from xpo.anchor.none import NoAnchor
-from xpo.feedback.preference import Preference
+from xpo.arity.pair import Pair
 from xpo.divergence.alpha import Alpha
 from xpo.divergence.forward_kl import ForwardKL
 from xpo.divergence.hellinger import Hellinger
 from xpo.divergence.js import JensenShannon
 from xpo.divergence.none import NoDivergence
 from xpo.divergence.reverse_kl import ReverseKL
+from xpo.feedback.preference import Preference
 from xpo.gold.rows import population_rows
 from xpo.gold.target import Target, expectation, fitted_policy, kl, population_target
 from xpo.gold.world import World
@@ -42,6 +43,7 @@ from xpo.reference.frozen import Frozen
 from xpo.reference.none import NoReference
 from xpo.reward.explicit import Explicit
 from xpo.reward.implicit import Implicit
+from xpo.reward_form.pointwise import Pointwise
 from xpo.reward_level.response import ResponseLevel
 from xpo.reward_level.token import TokenLevel
 from xpo.sft.merged import Merged
@@ -55,7 +57,9 @@ def composed(**changed: Any) -> Any:
         "divergence": ReverseKL(),
         "length": Sum(),
         "reward": Implicit(beta=0.5),
+        "reward_form": Pointwise(),
         "reward_level": ResponseLevel(),
+        "arity": Pair(),
         "polarity": Both(),
         "feedback": Preference(),
         "margin": NoMargin(),

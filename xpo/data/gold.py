@@ -42,6 +42,11 @@ class Gold:
             if value is not None and not 1 <= value <= highest:
                 raise ValueError(f"{name} must be null or 1 to {highest}, got {value}")
 
+    @property
+    def certain_labels(self) -> bool:
+        """Whether who is preferred is drawn; else it is a probability."""
+        return self.mode == "sampled"
+
     def world(self) -> World:
         """The world itself."""
         return World(self.prompts, self.symbols, self.max_symbols, self.seed)

@@ -36,6 +36,7 @@ class Jsonl:
     """
 
     provides: ClassVar[frozenset[str]] = frozenset({"labels"})  # what an annotator may need
+    certain_labels: ClassVar[bool] = True  # who is preferred is said without a probability
 
     path: str = ""
     test_path: str | None = None

@@ -161,6 +161,10 @@ def optimum(c: Composition) -> str:
         return "No exact optimum is claimed."
     fitted = {"log_odds": "r", "scores": "r", "win_rate": "P(y beats the reference)"}[c.objective.fits]
     fitted = "log(demonstrator / reference)" if c.feedback.contrasts else fitted
+    if c.reward.relabels and c.reward_form.averages:
+        fitted = {"log_odds": "P(y beats the reference)", "win_rate": "E sigmoid(P_y - P_reference)"}[
+            c.objective.fits
+        ]
     scaled = fitted if c.objective.fit_scale == 1 else f"{c.objective.fit_scale:g} {fitted}"
     scaled += f" - {c.length.offset_text()}" if c.length.has_offset else ""
     if c.length.averages or not c.reference.given:

@@ -26,6 +26,8 @@ learnt with the policy). Every square is 0 where d_i = r_i - V, and the sum of p
 is met by one V, the constant -c(x); ref has mass everywhere, so that this is the only minimum. (With V held
 at another value d_i = r_i - V has no policy that sums to 1: what is left is a compromise.)
 
+Labels of win rates (``reward_form.averages``) are Bradley-Terry's of P(i beats ref) in the place of r_i.
+
 Where demonstrations stand against the reference's samples (``feedback.contrasts``), m_ij = p_i ref_j with p
 who demonstrates, and the minimiser of a proper loss is d_i - d_j = log (p_i ref_j) / (p_j ref_i): rho_i =
 log p_i - log ref_i (for reverse KL at beta 1 the policy is p itself; Chen et al. 2024, arXiv 2401.01335).
@@ -112,6 +114,7 @@ def has_target(parts: Any, label_noise: float, drawn: bool = False) -> bool:
         and math.isclose(parts.label_noise.undone, label_noise, abs_tol=1e-12)
         and not (drawn and parts.reward.relabels and not parts.objective.hard_labels)
         and not parts.margin.applies
+        and not (parts.reward.relabels and parts.reward_form.averages and (label_noise or _lists(parts)))
         and (not parts.weighting.applies or _weighs_pairs(parts))
         and not parts.anchor.applies
         and not parts.polarity.negative_only
@@ -130,14 +133,22 @@ def _weighs_pairs(parts: Any) -> bool:
     return parts.weighting.symmetric and parts.objective.fits == "log_odds"
 
 
+def _lists(parts: Any) -> bool:
+    """Whether rows are drawn lists, so that a mean over one is not that over the population."""
+    return parts.arity.sizes[1] is None
+
+
 def _fitted_reward(world: World, ref_logp_XN: Tensor, parts: Any) -> Tensor:
     """rho_i: what the implicit rewards equal at the optimum, up to a constant of the prompt."""
     if parts.feedback.contrasts:  # P(i is the demonstration) against ref: log-odds of differences of this
         return parts.objective.fit_scale * (world.expert_logp_XN - ref_logp_XN)
     label_scale = parts.reward.scale if parts.reward.relabels else 1.0
+    scored_XN = world.reward_XN
+    if parts.reward.relabels and parts.reward_form.averages:
+        scored_XN = (world.win_XNN @ ref_logp_XN.exp()[:, :, None]).squeeze(-1)
     if parts.objective.fits in ("log_odds", "scores"):
-        return parts.objective.fit_scale * world.reward_XN / label_scale
-    log_odds_XNN = (world.reward_XN[:, :, None] - world.reward_XN[:, None, :]) / label_scale
+        return parts.objective.fit_scale * scored_XN / label_scale
+    log_odds_XNN = (scored_XN[:, :, None] - scored_XN[:, None, :]) / label_scale
     win_XN = (torch.sigmoid(log_odds_XNN) @ ref_logp_XN.exp()[:, :, None]).squeeze(-1)
     return parts.objective.fit_scale * win_XN
 

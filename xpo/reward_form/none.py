@@ -17,6 +17,7 @@ class NoForm:
     """For reward=none: there is no label to take."""
 
     reads: ClassVar[str] = ""  # the feedback that an explicit reward takes its labels from
+    averages: ClassVar[bool] = False  # over the responses that one was compared with
 
     def log_odds(self, batch: Batch) -> Tensor:
         """BKK, the log-odds that i beats j."""

@@ -18,6 +18,7 @@ class Pairwise:
     """The log-odds of a preference model's probability. Munos et al. 2023, arXiv 2312.00886, section 2."""
 
     reads: ClassVar[str] = "wins"  # the feedback that an explicit reward takes its labels from
+    averages: ClassVar[bool] = False  # over the responses that one was compared with
 
     def log_odds(self, batch: Batch) -> Tensor:
         """BKK, the log-odds that i beats j."""

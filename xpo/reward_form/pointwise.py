@@ -17,6 +17,7 @@ class Pointwise:
     """The log-odds of winning are a difference of scores. Bradley and Terry 1952; arXiv 2305.18290, eq. 1."""
 
     reads: ClassVar[str] = "scores"  # the feedback that an explicit reward takes its labels from
+    averages: ClassVar[bool] = False  # over the responses that one was compared with
 
     def log_odds(self, batch: Batch) -> Tensor:
         """BKK, the log-odds that i beats j."""

@@ -22,7 +22,7 @@ class WinRate:
     """
 
     reads: ClassVar[str] = "wins"  # the feedback that an explicit reward takes its labels from
-    averages: ClassVar[bool] = True
+    averages: ClassVar[bool] = True  # over the responses that one was compared with
 
     def log_odds(self, batch: Batch) -> Tensor:
         """BKK, the log-odds that i beats j."""

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from xpo.compose.rules import beside, lists, reward, rows, shape, step
+from xpo.compose.rules import beside, labels, lists, reward, rows, shape, step
 from xpo.compose.rules.reason import Reason, Rule
 
 __all__ = ["RULES", "Reason", "Rule"]
 
-RULES: tuple[Rule, ...] = (*reward.RULES, *rows.RULES, *lists.RULES, *shape.RULES, *beside.RULES, *step.RULES)
+RULES: tuple[Rule, ...] = (
+    *reward.RULES,
+    *rows.RULES,
+    *lists.RULES,
+    *shape.RULES,
+    *beside.RULES,
+    *step.RULES,
+    *labels.RULES,
+)
