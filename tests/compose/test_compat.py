@@ -49,6 +49,10 @@ CASES = [
     (["algo=cringe", "reference=frozen"], "only shapes a reward"),
     (["algo=tdpo1", "reference=none"], "has none"),
     (["reference=none", "anchor=retain_kl"], "has none"),
+    (["algo=exo", "data=jsonl", "data.path=x", "label_noise=none"], "certain"),
+    (["algo=exo", "data.mode=sampled", "label_noise=none"], "certain"),
+    (["algo=d2o", "label_noise=flips"], "not linear in the masses"),
+    (["algo=ipo", "reward_form=win_rate"], "a scorer's labels"),
 ]
 
 
