@@ -90,8 +90,9 @@ def test_a_rate_of_nothing_is_dpo(noise: Any) -> None:
 @pytest.mark.parametrize("noise", [Smoothing(0.2), Flips(0.2)], ids=repr)
 @pytest.mark.parametrize("rows", [1, 3])
 def test_masses_still_sum_to_what_they_did(noise: Any, rows: int) -> None:
-    t = toy(rows=rows)
-    before, after = t.batch, noise(t.batch)
+    before = toy(rows=rows).batch
+    after = noise(before)
+    assert before.prefer_BKK is not None and before.good_BK is not None and before.bad_BK is not None
     torch.testing.assert_close(after.prefer_BKK.sum((1, 2)), before.prefer_BKK.sum((1, 2)))
     torch.testing.assert_close(after.good_BK + after.bad_BK, before.good_BK + before.bad_BK)
     absent = ~before.present_BK
