@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import math
 import os
@@ -29,19 +30,33 @@ def real(tmp_path_factory: Any) -> Path:
     if not given:
         pytest.skip("XPO_TEST_DATA names no folder with real data")
     folder, texts = tmp_path_factory.mktemp("real"), []
-    for name in ("hh_harmless", "alpaca_judged"):
+    for name in ("hh_harmless", "alpaca_judged", "qa_feedback"):
         for split, count in ROWS.items():
             with gzip.open(Path(given) / f"{name}.{split}.jsonl.gz", "rt") as file:
-                lines = [next(file) for _ in range(count)]
-            (folder / f"{name}.{split}.jsonl").write_text("".join(lines))
-            texts += [json.loads(line)["prompt"] for line in lines]
+                rows = [with_wins(json.loads(next(file))) for _ in range(count)]
+            text = "".join(json.dumps(row) + "\n" for row in rows)
+            (folder / f"{name}.{split}.jsonl").write_text(text)
+            texts += [row["prompt"] for row in rows]
     train_bpe(texts, 384).save_pretrained(folder / "tokenizer")
     return folder
 
 
+def with_wins(row: dict[str, Any]) -> dict[str, Any]:
+    """Human verdicts on all pairs of a list as the win probabilities that they are."""
+    if "pairwise" in row:
+        row["wins"] = [[0.5] * 4 for _ in range(4)]
+        for (i, j), verdict in zip(itertools.combinations(range(4), 2), row["pairwise"], strict=True):
+            row["wins"][i][j] = {0: 0.5, 1: 1.0, 2: 0.0}[verdict]
+            row["wins"][j][i] = 1 - row["wins"][i][j]
+    return row
+
+
 def fitting(parts: Any) -> str:
-    """Judged lists for what reads lists or scores, else human pairs."""
+    """Lists judged in pairs for what reads win probabilities, scored ones for what reads lists or scores,
+    else human pairs."""
     needs = OffPolicy.of(parts, parts.reference.given).needs
+    if "wins" in needs:
+        return "qa_feedback"
     lists = parts.arity.sizes[1] is None
     scored = bool(needs & {"scores", "margins"}) or not takes_pairs(parts.feedback)
     return "alpaca_judged" if lists or scored else "hh_harmless"
@@ -87,6 +102,6 @@ def test_two_steps_on_real_rows(preset: str, real: Path, tmp_path: Path) -> None
     assert metrics and all(math.isfinite(value) for value in metrics.values())
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert all(math.isfinite(v) for line in lines for v in line.values() if isinstance(v, float))
-    norms = [line["grad_norm"] for line in lines if line["stage"] == "align" and "grad_norm" in line]
+    norms = [line["grad_norm"] for line in lines if "align" in line["stage"] and "grad_norm" in line]
     assert len(norms) == 2 and all(map(math.isfinite, norms)) and any(norms), "nothing was learnt from"
     assert json.loads((tmp_path / "manifest.json").read_text())["scoring"]["path"] == "shared"
