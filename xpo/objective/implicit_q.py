@@ -70,7 +70,7 @@ class ImplicitQ(Declared):
         logp_BKT = masked(given(context.logp_BKT, "log-probabilities", self), batch.mask_BKT)
         target_BKT = no_gradient(self.target(batch, said["value_BKT"]))
         above_BKT = no_gradient(said["slow_q_BKT"]) - said["value_BKT"]
-        side_BKT = torch.where(above_BKT < 0, 1 - self.expectile, self.expectile)
+        side_BKT = (self.expectile - (above_BKT < 0).to(above_BKT.dtype)).abs()
         weight_BKT = no_gradient(torch.exp(self.advantage_scale * above_BKT))
         return {
             "q": (said["q1_BKT"] - target_BKT).square() + (said["q2_BKT"] - target_BKT).square(),
@@ -96,10 +96,13 @@ class ImplicitQ(Declared):
             f"{name}_loss": ((share_BKT * no_gradient(p)).sum(), share_BKT.sum()) for name, p in parts.items()
         }
 
+    @property
+    def definitions(self) -> tuple[tuple[str, str], ...]:
+        return (("target", f"last_t(score) + {self.gamma!r} * next_t(value)"),)
+
     def text(self, preferred: str, dispreferred: str, margin: str) -> str:
-        target = f"(last_t(score) + {self.gamma!r} * next_t(value))"
-        q = f"(q1 - {target})**2 + (q2 - {target})**2"
-        side = f"where(value > slow_q, {1 - self.expectile!r}, {self.expectile!r})"
+        q = "(q1 - target)**2 + (q2 - target)**2"
+        side = f"where(value > slow_q, 1 - {self.expectile!r}, {self.expectile!r})"
         cql = f"{self.cql_weight!r} * (q1_logp + q2_logp)"
         awac = f"{self.awac_weight!r} * exp({self.advantage_scale!r} * (slow_q - value)) * logp"
         return f"sum_k(share * sum_t({q} + {side} * (slow_q - value)**2 - {cql} - {awac}))"
