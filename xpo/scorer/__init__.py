@@ -1,0 +1,1 @@
+"""A trained policy as a scorer of responses and of their tokens."""
