@@ -9,6 +9,7 @@ from xpo.gold import constants
 from xpo.gold.source import GoldSource, draws_lists
 from xpo.gold.world import World
 from xpo.registry import register
+from xpo.scoring.support import Support
 
 
 @register("data", "gold")
@@ -46,6 +47,11 @@ class Gold:
     def certain_labels(self) -> bool:
         """Whether who is preferred is drawn; else it is a probability."""
         return self.mode == "sampled"
+
+    @property
+    def support(self) -> Support:
+        """The tokens that may stand in a response."""
+        return self.world().support()
 
     def world(self) -> World:
         """The world itself."""

@@ -37,6 +37,7 @@ class Jsonl:
 
     provides: ClassVar[frozenset[str]] = frozenset({"labels"})  # what an annotator may need
     certain_labels: ClassVar[bool] = True  # who is preferred is said without a probability
+    support: ClassVar[None] = None  # responses are any text
 
     path: str = ""
     test_path: str | None = None

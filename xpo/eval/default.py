@@ -13,7 +13,8 @@ class Default:
     """Before the first step, every ``every`` optimizer steps (null: never between), and at the end.
 
     ``rows`` held-out rows at most (null: all). ``samples`` held-out prompts are answered before and
-    after training, once greedily and once at ``temperature`` and ``top_p``.
+    after training, once greedily and once at ``temperature`` and ``top_p``. With reward_level=token the
+    rewards of the tokens of ``token_rewards`` held-out rows are written (null: of all).
     """
 
     every: int | None = None
@@ -22,9 +23,10 @@ class Default:
     max_new_tokens: int = 64
     temperature: float = 1.0
     top_p: float = 1.0
+    token_rewards: int | None = 256
 
     def __post_init__(self) -> None:
-        for name in ("every", "rows", "max_new_tokens"):
+        for name in ("every", "rows", "max_new_tokens", "token_rewards"):
             value = self.__dict__[name]
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")

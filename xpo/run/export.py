@@ -30,16 +30,26 @@ def export_model(
     ``support_settings``), ``beside`` writes further files into the folder. The folder is replaced as a
     whole; ``OutputError`` if it cannot be.
     """
+
+
+    def write(folder: Path) -> None:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        generation_settings(model, tokenizer, generation or {}).save_pretrained(folder)
+        write_text(folder / "README.md", model_card(card))
+        if beside is not None:
+            beside(folder)
+
+    return whole_folder(directory, write)
+
+
+def whole_folder(directory: Path, write: Callable[[Path], None]) -> Path:
+    """Replace a folder by what ``write`` puts into a new one; ``OutputError`` if it cannot be."""
     temporary = directory.with_name(f".{directory.name}.{os.getpid()}.tmp")
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-        model.save_pretrained(temporary)
-        tokenizer.save_pretrained(temporary)
-        generation_settings(model, tokenizer, generation or {}).save_pretrained(temporary)
-        write_text(temporary / "README.md", model_card(card))
-        if beside is not None:
-            beside(temporary)
+        write(temporary)
         if directory.exists():
             shutil.rmtree(directory)
         os.replace(temporary, directory)

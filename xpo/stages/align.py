@@ -27,6 +27,7 @@ from xpo.stages.heldout import held_out
 from xpo.stages.loaders import probe_batch, training_loader
 from xpo.stages.setting import Setting
 from xpo.stages.source import Measure, Policy, Rows
+from xpo.stages.token_rewards import keep_reference, leave_token_rewards
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,8 @@ def align(alignment: Alignment) -> dict[str, float]:
     setting, c = alignment.setting, alignment.setting.composition
     alignment = _checked(_with_fewer_test_rows(alignment))
     reference = alignment.reference or make_reference(alignment)
+    if reference.moving is None:
+        keep_reference(alignment, reference)
     train_ref = _cached(alignment, reference, alignment.rows.train, "train")
     test_ref = _cached(alignment, reference, alignment.rows.test, "test")
     loader = training_loader(
@@ -143,7 +146,12 @@ def align(alignment: Alignment) -> dict[str, float]:
     fit(module, loader, Job(stage, steps, c.trainer, setting.log, folder, evaluate, c.eval.every, goes_on))
     metrics = dict(evaluate())
     setting.log.log(metrics, steps, stage)
-    return metrics if finish is None else finish(alignment.policy.model, evaluate, steps)
+    if finish is not None:
+        metrics = finish(alignment.policy.model, evaluate, steps)
+    if reference.moving is not None:
+        keep_reference(alignment, reference)
+    leave_token_rewards(alignment, module, test_ref)
+    return metrics
 
 
 def _with_fewer_test_rows(alignment: Alignment) -> Alignment:
