@@ -31,7 +31,6 @@ def export_model(
     whole; ``OutputError`` if it cannot be.
     """
 
-
     def write(folder: Path) -> None:
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
