@@ -17,16 +17,17 @@ class Case:
     settings: Mapping[str, Any]
     overrides: tuple[str, ...]
     why: str = ""  # what differs on purpose, where something does
+    unlike: tuple[str, ...] = ()  # overrides that give another loss than TRL's settings do
     theirs: Callable[[Case], Loss] = lambda case: case.trl()
     ours: Callable[[Case], Loss] = lambda case: case.xpo()
-    rows: tuple[int, ...] = (0, 1, 2)
+    rows: tuple[int, ...] = (0, 1, 2, 3)
 
     def trl(self, rows: tuple[int, ...] = (), **settings: Any) -> Loss:
         return by_trl(self.trainer, {**self.settings, **settings}, rows or self.rows)[0]
 
-    def xpo(self, learn: bool = True) -> Loss:
+    def xpo(self, *overrides: str, learn: bool = True) -> Loss:
         _, batch = by_trl(self.trainer, self.settings, self.rows)
-        return by_xpo(self.overrides, *rows_of(batch), learn=learn)
+        return by_xpo(overrides or self.overrides, *rows_of(batch), learn=learn)
 
 
 def one_by_one(case: Case) -> Loss:
@@ -56,6 +57,7 @@ CASES = {
         {"label_smoothing": 0.2},
         ("algo=dpo",),
         why="TRL >= 1.0 reads label_smoothing in robust, EXO and AOT alone; here it ignores it",
+        unlike=("algo=cdpo",),
     ),
     "hinge": Case(
         "dpo", {"loss_type": "hinge", "beta": 0.2}, ("algo=dpo", "objective=hinge", "reward.beta=0.2")
@@ -77,13 +79,23 @@ CASES = {
         {"f_divergence_type": "alpha_divergence", "f_alpha_divergence_coef": 0.7},
         ("algo=f_dpo", "divergence=alpha", "divergence.alpha=0.3"),
         why="TRL's coefficient is 1 - alpha of the f-DPO paper",
+        unlike=("algo=f_dpo", "divergence=alpha", "divergence.alpha=0.7"),
     ),
     "hinge under js": Case(
         "dpo",
         {"loss_type": "hinge", "f_divergence_type": "js_divergence"},
         ("algo=f_dpo", "objective=hinge"),
     ),
-    "kto": Case("kto", {"beta": 0.2}, ("algo=kto", "reward.beta=0.2")),
+    "kto": Case(
+        "kto",
+        {"beta": 0.2},
+        ("algo=kto", "reward.beta=0.2"),
+        unlike=("algo=apo_zero_unpaired", "reward.beta=0.2"),
+    ),
+    "kto, estimate below 0": Case("kto", {"beta": 0.2}, ("algo=kto", "reward.beta=0.2"), rows=(0, 2)),
+    "kto, estimate cut at 0": Case(
+        "kto", {"beta": 0.2}, ("algo=apo_zero_unpaired", "reward.beta=0.2"), rows=(0, 2)
+    ),
     "kto, weights": Case(
         "kto",
         {"desirable_weight": 1.3, "undesirable_weight": 0.7},
@@ -105,6 +117,7 @@ CASES = {
         {"beta": 0.1},
         ("algo=cpo", "sft.normalise=batch_tokens"),
         why="the paper's likelihood is a sum per row, TRL's a mean over the tokens of the batch",
+        unlike=("algo=cpo",),
     ),
     "cpo, label_smoothing": Case(
         "cpo",
@@ -116,6 +129,7 @@ CASES = {
         {"loss_type": "hinge", "beta": 0.05, "cpo_alpha": 0.1},
         ("algo=slic_hf", "reward.beta=0.05", "sft.normalise=batch_tokens"),
         why="as with cpo",
+        unlike=("algo=slic_hf", "reward.beta=0.05"),
     ),
     "cpo, loss_type=ipo": Case(
         "cpo",
@@ -134,6 +148,7 @@ CASES = {
         {"loss_type": "aot", "label_smoothing": 0.2},
         ("algo=cdpo",),
         why="the only loss of DPOTrainer that smooths labels; with one pair there is nothing to sort",
+        unlike=("algo=aot", "reward.beta=0.1", "label_noise=smoothing"),
         theirs=one_by_one,
     ),
     "use_weighting": Case("dpo", {"use_weighting": True}, ("algo=wpo", "reward.beta=0.1")),
@@ -142,8 +157,9 @@ CASES = {
         {"use_weighting": True},
         ("algo=wpo", "reward.beta=0.1"),
         why="the paper's weight is at most 1, TRL >= 1.0 has dropped that",
+        unlike=("algo=wpo", "reward.beta=0.1"),
         theirs=clamped,
-        rows=(0, 3),
+        rows=(0, 4),
     ),
     "nca_pair": Case("dpo", {"loss_type": "nca_pair", "beta": 0.1}, ("algo=nca", "reward.beta=0.1")),
     "exo_pair": Case(
@@ -156,6 +172,7 @@ CASES = {
         {"loss_type": "bco_pair", "beta": 0.1},
         ("algo=bco", "arity=pair", "data.mode=sampled"),
         why="TRL sums over a pair, and >= 1.0 has no delta: ours is 0 as long as no step was learnt from",
+        unlike=("algo=bco", "arity=pair", "data.mode=sampled"),
         ours=lambda case: 2 * case.xpo(learn=False),
     ),
     "sppo_hard": Case(
@@ -163,6 +180,7 @@ CASES = {
         {"loss_type": "sppo_hard", "beta": 0.5},
         ("algo=sppo_pair", "reward.beta=0.5"),
         why="TRL sums over a pair without the paper's 1/2",
+        unlike=("algo=sppo_pair", "reward.beta=0.5"),
         ours=times(2),
     ),
     "apo_zero": Case("dpo", {"loss_type": "apo_zero"}, ("algo=apo_zero",)),
@@ -172,10 +190,16 @@ CASES = {
         {"loss_type": "apo_zero_unpaired", "desirable_weight": 1.3, "undesirable_weight": 0.7},
         ("algo=apo_zero_unpaired", "objective.desirable_weight=1.3", "objective.undesirable_weight=0.7"),
     ),
-    "aot": Case("dpo", {"loss_type": "aot", "beta": 0.1}, ("algo=aot", "reward.beta=0.1")),
+    "aot": Case(
+        "dpo",
+        {"loss_type": "aot", "beta": 1.0},
+        ("algo=aot", "reward.beta=1"),
+        unlike=("algo=dpo", "reward.beta=1"),
+    ),
     "aot_unpaired": Case(
         "dpo",
-        {"loss_type": "aot_unpaired", "beta": 0.1},
-        ("algo=aot_unpaired", "arity=pair", "data.mode=sampled", "reward.beta=0.1"),
+        {"loss_type": "aot_unpaired", "beta": 1.0},
+        ("algo=aot_unpaired", "arity=pair", "data.mode=sampled", "reward.beta=1"),
+        unlike=("algo=dpo", "reward.beta=1"),
     ),
 }

@@ -23,10 +23,16 @@ from xpo.module.off_policy import OffPolicyModule
 from xpo.reference.prepared import Prepared, standing
 from xpo.scoring.score import Scoring
 
-PROMPTS = ("Name a colour.", "What is two and two, please?", "And now?", "And now?")
-CHOSEN = ("Red, or green.", "Four.", "Nothing at all, thank you, and you?", "6" * 10)
-REJECTED = ("No.", "Five, as far as I know.", "Go away, please.", "{" * 10)  # the model repeats itself
-LABELS = (True, False, True, False)  # of CHOSEN, where single responses are good or bad
+PROMPTS = ("Name a colour.", "What is two and two, please?", "And now?", "Well?", "And now?")
+CHOSEN = ("Red, or green.", "Four.", "Nothing at all, thank you, and you?", "Yes, of course.", "6" * 10)
+REJECTED = (
+    "Blue or dark grey.",
+    "Five?",
+    "Go away, please.",
+    "No, I think not.",
+    "{" * 10,
+)  # 10 alike: likely
+LABELS = (True, False, True, False, True)  # of CHOSEN, where single responses are good or bad
 
 
 @dataclass(frozen=True)
@@ -70,10 +76,10 @@ def model() -> Any:
 def reference() -> Any:
     """The policy, somewhat moved: log-ratios of responses are a few nats."""
     made = copy.deepcopy(model())
-    draw = torch.Generator().manual_seed(4)
+    draw = torch.Generator().manual_seed(6)
     with torch.no_grad():
         for weights in made.parameters():
-            weights.add_(0.1 * weights.std() * torch.randn(weights.shape, generator=draw))
+            weights.add_(0.2 * weights.std() * torch.randn(weights.shape, generator=draw))
     return made
 
 
@@ -83,7 +89,7 @@ def _measured(loss: Tensor, policy: Any) -> Loss:
 
 
 def by_trl(
-    trainer: str, settings: Mapping[str, Any], rows: Sequence[int] = (0, 1, 2)
+    trainer: str, settings: Mapping[str, Any], rows: Sequence[int] = (0, 1, 2, 3)
 ) -> tuple[Loss, Mapping[str, Tensor]]:
     """What a TRL trainer's ``compute_loss`` says, and its collator's batch."""
     from datasets import Dataset

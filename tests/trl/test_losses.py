@@ -44,6 +44,12 @@ def test_same_loss(name: str) -> None:
     assert (theirs.slope - ours.slope).norm() <= 1e-4 * theirs.slope.norm()
 
 
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.why or case.unlike])
+def test_the_difference_is_there(name: str) -> None:
+    case = CASES[name]
+    assert abs(case.trl().value - case.xpo(*case.unlike).value) > 1e-3
+
+
 @pytest.mark.parametrize("trainer", ["dpo", "kto", "cpo"])
 def test_no_loss_of_trl_is_left_out(trainer: str) -> None:
     about = trainers()[trainer][1].__dataclass_fields__["loss_type"].metadata
