@@ -83,8 +83,8 @@ def test_chunks_change_nothing(model: Any, rows: Any, batch_of: Any):
         critic.zero_grad()
         found = said(critic, model, batch, Scoring(chunk=chunk))
         sum(value.sum() * (i + 1) for i, value in enumerate(found.values())).backward()  # pyright: ignore
-        grads = [p.grad.clone() for p in (*critic.parameters(), model.get_input_embeddings().weight)]
-        seen.append([*found.values(), *grads])
+        learnt = (*critic.parameters(), model.get_input_embeddings().weight)
+        seen.append([*found.values(), *(p.grad.clone() for p in learnt if p.grad is not None)])
     for other in seen[1:]:
         for one, two in zip(seen[0], other, strict=True):
             torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-5)

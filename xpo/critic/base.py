@@ -24,7 +24,7 @@ class Decoding(Protocol):
     ``recipe`` is Python that makes a ``processor`` from ``folder`` and ``model``, for the model card.
     """
 
-    recipe: str
+    recipe: ClassVar[str]
 
     def scoring(self, scoring: Scoring) -> Any:
         """``logp_BKT`` of a model's responses as they are drawn, called as a ``Scoring`` is."""

@@ -89,7 +89,8 @@ class Gold:
     def _population_refusal(self, parts: Any) -> str | None:
         feedback, lists = parts.feedback, draws_lists(parts)
         given = [name for name in ("records", "responses") if self.__dict__[name] is not None]
-        compared = "comparisons" in feedback.gives
+        compared = "comparisons" in feedback.in_expectation
+        read = parts.objective.needs | parts.sft.needs | parts.margin.needs | parts.anchor.needs
         if parts.weighting.by_row and not lists:
             return (
                 f"data.mode=population trains on exact expectations, one row for each prompt, and "
@@ -110,7 +111,7 @@ class Gold:
                 f"data.mode=population trains on exact expectations, and {parts.choice('objective')} reads "
                 "orders, which have to be drawn: the most likely one of each list has no finite optimum."
             )
-        if not feedback.in_expectation or (lists and not compared):
+        if read - feedback.in_expectation or (lists and not compared):
             return (
                 f"data.mode=population trains on exact expectations, and {parts.choice('feedback')} with "
                 f"{parts.choice('arity')} acts on drawn rows: it would change nothing."

@@ -89,13 +89,13 @@ class Feedback(Protocol):
     """Axis 5: a record -> an example over the same K responses, best first, with its masses filled.
 
     What cannot be used is dropped through ``counts.drop(reason)``. ``gives`` (of contracts.FEEDBACK)
-    is what an example can carry if the record does. ``in_expectation``: the gold world's population mode
-    knows its expectation, so that nothing has to be drawn. ``contrasts``: demonstrations stand against the
-    model's own samples, so that no annotator labels them.
+    is what an example can carry if the record does. ``in_expectation``: of what the gold world's population
+    mode knows the expectation, so that nothing has to be drawn. ``contrasts``: demonstrations stand against
+    the model's own samples, so that no annotator labels them.
     """
 
     gives: ClassVar[frozenset[str]]
-    in_expectation: ClassVar[bool]
+    in_expectation: ClassVar[frozenset[str]]
     contrasts: ClassVar[bool]
 
     def __call__(self, records: Sequence[Record], counts: Counts) -> list[Example]: ...

@@ -26,7 +26,7 @@ class Binary:
     threshold: float | None = None
     gives: ClassVar[frozenset[str]] = frozenset({"labels", "scores", "demonstrations"})
     contrasts: ClassVar[bool] = False  # demonstrations against own samples: nobody labels
-    in_expectation: ClassVar[bool] = True  # known exactly for a whole population
+    in_expectation: ClassVar[frozenset[str]] = gives  # known exactly for a whole population
 
     def __call__(self, records: Sequence[Record], counts: Counts) -> list[Example]:
         examples = []

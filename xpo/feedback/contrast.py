@@ -25,7 +25,7 @@ class Contrast:
     """
 
     gives: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "demonstrations"})
-    in_expectation: ClassVar[bool] = True  # known exactly for a whole population
+    in_expectation: ClassVar[frozenset[str]] = gives  # known exactly for a whole population
     contrasts: ClassVar[bool] = True
 
     def __call__(self, records: Sequence[Record], counts: Counts) -> list[Example]:

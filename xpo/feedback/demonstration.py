@@ -18,7 +18,7 @@ class Demonstration:
 
     gives: ClassVar[frozenset[str]] = frozenset({"demonstrations"})
     contrasts: ClassVar[bool] = False  # demonstrations against own samples: nobody labels
-    in_expectation: ClassVar[bool] = True  # known exactly for a whole population
+    in_expectation: ClassVar[frozenset[str]] = gives  # known exactly for a whole population
 
     def __call__(self, records: Sequence[Record], counts: Counts) -> list[Example]:
         examples = []

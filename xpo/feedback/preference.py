@@ -27,7 +27,7 @@ class Preference:
 
     gives: ClassVar[frozenset[str]] = FEEDBACK
     contrasts: ClassVar[bool] = False  # demonstrations against own samples: nobody labels
-    in_expectation: ClassVar[bool] = True  # known exactly for a whole population
+    in_expectation: ClassVar[frozenset[str]] = gives  # known exactly for a whole population
 
     def __call__(self, records: Sequence[Record], counts: Counts) -> list[Example]:
         return [_example(record) for record in records]

@@ -25,7 +25,7 @@ class Scalar:
 
     gives: ClassVar[frozenset[str]] = FEEDBACK - {"labels"}
     contrasts: ClassVar[bool] = False  # demonstrations against own samples: nobody labels
-    in_expectation: ClassVar[bool] = True  # known exactly for a whole population
+    in_expectation: ClassVar[frozenset[str]] = frozenset({"scores"})  # of a whole population, exactly
 
     def __call__(self, records: Sequence[Record], counts: Counts) -> list[Example]:
         return [_example(record) for record in records]

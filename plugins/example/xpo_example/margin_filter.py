@@ -27,7 +27,7 @@ class MarginFilter:
     min_gap: float = 0.5
     gives: ClassVar[frozenset[str]] = Preference.gives
     contrasts: ClassVar[bool] = False  # demonstrations against own samples: nobody labels
-    in_expectation: ClassVar[bool] = False  # known exactly for a whole population
+    in_expectation: ClassVar[frozenset[str]] = frozenset()  # known exactly for a whole population
 
     def __post_init__(self) -> None:
         if self.min_gap < 0:
