@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tests.test_arrow import arrow
 from xpo import registry
-from xpo.arrow import OffPolicy
+from xpo.arrow import OffPolicy, Scores
 from xpo.contracts import Batch, StepTotals
 from xpo.divergence.alpha import Alpha
 from xpo.divergence.none import NoDivergence
@@ -65,7 +65,7 @@ def minimiser(parts: OffPolicy, batch: Batch | None = None, free: bool = False) 
 
     def closure() -> Tensor:
         search.zero_grad()
-        loss = parts(batch, spread(logits.log_softmax(0)), ref).share
+        loss = parts(batch, Scores(spread(logits.log_softmax(0)), ref)).share
         loss.backward()
         return loss
 

@@ -70,7 +70,8 @@ class Merged:
     def _denominator(self, batch: Batch) -> float:
         if self.normalise != "batch_tokens":
             return batch.totals.rows
-        return batch.totals.tokens + (batch.totals.prompt_tokens if self.reads_prompt else 0.0)
+        tokens = batch.totals.tokens + (batch.totals.prompt_tokens if self.reads_prompt else 0.0)
+        return tokens or 1.0  # a step may hold no demonstration: its sum is 0
 
     def term_text(self) -> tuple[str, str]:
         """The unweighted NLL of a row as an expression, and what its sum over the step is divided by."""
