@@ -11,7 +11,7 @@ from xpo.compose import Refused, build, compose_config
 from xpo.contracts import Row
 from xpo.stages import align as align_module
 from xpo.stages import rounds as rounds_module
-from xpo.stages.align import Turn
+from xpo.stages.alignment import Turn
 from xpo.stages.job import execute
 
 SMALL = ["data.prompts=2", "data.symbols=3", "data.max_symbols=2", "sft.steps=5", "trainer.log_every=1"]

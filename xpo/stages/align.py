@@ -3,103 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from xpo.arrow import OffPolicy
 from xpo.contracts import Batch, Row
-from xpo.critic.base import Critic
-from xpo.data.collate import Collator
-from xpo.data.loader import EvalLoader, ProbeRows
-from xpo.data.plan import Sizes
+from xpo.data.loader import EvalLoader
 from xpo.module.off_policy import OffPolicyModule
 from xpo.reference.cache import ReferenceCache, hash_rows, open_or_build
 from xpo.reference.prepared import Prepared
 from xpo.run.manifest import hash_text
 from xpo.run.progress import progress
-from xpo.run.ranks import rank, world_size
 from xpo.run.say import say
 from xpo.scoring.path import self_check
+from xpo.stages.alignment import Alignment
 from xpo.stages.fit import Job, fit
 from xpo.stages.heldout import held_out
 from xpo.stages.loaders import probe_batch, training_loader
-from xpo.stages.setting import Setting
-from xpo.stages.source import Measure, Policy, Rows
 from xpo.stages.token_rewards import keep_reference, leave_token_rewards
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One of a run's rounds of alignment, counted from 1."""
-
-    number: int = 1
-    of: int = 1
-
-    @property
-    def stage(self) -> str:
-        """What logs and checkpoints call it; the first is ``align``, as in a run of one round."""
-        return "align" if self.number == 1 else f"align-{self.number}"
-
-    @property
-    def last(self) -> bool:
-        return self.number == self.of
-
-    def folder(self, checkpoints: Path) -> Path:
-        return checkpoints if self.of == 1 else checkpoints / self.stage
-
-    def share(self, steps: int) -> int:
-        """This round's part of all steps."""
-        return max(1, steps * self.number // self.of - steps * (self.number - 1) // self.of)
-
-
-Finish = Callable[[Any, Callable[[Any], Mapping[str, float]], int], dict[str, float]]
-"""Changes the trained policy's weights; gives its metrics, by what measures a model as the alignment does.
-
-The reference may live in the policy: what is measured is a model of its own. The number is the step.
-"""
-
-
-@dataclass(frozen=True)
-class Alignment:
-    """What the stage is made of: built once, used for training and for the evaluation after it."""
-
-    setting: Setting
-    policy: Policy
-    arrow: OffPolicy
-    rows: Rows
-    measure: Measure | None
-    critic: Critic | None = None
-    turn: Turn = Turn()
-    reference: Prepared | None = None  # None: made from the policy as the stage finds it
-    finish: Finish | None = None  # what the last round's weights go through
-
-    @property
-    def sizes(self) -> Sizes:
-        trainer = self.setting.composition.trainer
-        return Sizes(trainer.batch_size, trainer.tokens_per_micro_batch, seed=self.setting.composition.seed)
-
-    @property
-    def ranks(self) -> tuple[int, int]:
-        return rank(), world_size(self.setting.composition.trainer)
-
-    @property
-    def probes(self) -> ProbeRows:
-        """The rows of whole-step statistics."""
-        return ProbeRows(self.arrow.statistic_rows, self.rows.limits, self.policy.tokenizer.bos_token_id)
-
-    @property
-    def caches(self) -> bool:
-        """Whether the reference's log-probabilities are computed once: nothing else is asked of it then."""
-        option = self.setting.composition.reference
-        lasting = "mismatched" in self.arrow.statistic_rows
-        whole = any(statistic.needs_reference for statistic in self.arrow.token_statistics)
-        return option.cacheable and option.cache and not lasting and not whole
-
-    def collator(self, ref: ReferenceCache | None = None) -> Collator:
-        skipped = None if self.setting.composition.critic.every_state else self.policy.scoring.support
-        return Collator(self.policy.tokenizer.pad_token_id, self.arrow.prompt_edges, ref, skipped)
 
 
 def align(alignment: Alignment) -> dict[str, float]:
@@ -121,15 +41,7 @@ def align(alignment: Alignment) -> dict[str, float]:
     steps = c.trainer.total_steps(len(alignment.rows.train))
     if c.trainer.steps is not None:  # of the whole run
         steps = alignment.turn.share(steps)
-    module = OffPolicyModule(
-        alignment.policy.model,
-        alignment.arrow,
-        alignment.policy.scoring,
-        reference,
-        c.optimizer,
-        steps,
-        alignment.critic,
-    )
+    module = _module(alignment, reference, steps)
 
     def evaluate(model: Any = alignment.policy.model) -> Mapping[str, float]:
         module.policy = model
@@ -147,11 +59,20 @@ def align(alignment: Alignment) -> dict[str, float]:
     metrics = dict(evaluate())
     setting.log.log(metrics, steps, stage)
     if finish is not None:
-        metrics = finish(alignment.policy.model, evaluate, steps)
+        metrics = finish.measure(alignment.policy.model, evaluate, steps)
     if reference.moving is not None:
         keep_reference(alignment, reference)
     leave_token_rewards(alignment, module, test_ref)
+    if finish is not None:
+        finish.settle(alignment.policy.model)
     return metrics
+
+
+def _module(alignment: Alignment, reference: Prepared, steps: int) -> OffPolicyModule:
+    policy, c = alignment.policy, alignment.setting.composition
+    return OffPolicyModule(
+        policy.model, alignment.arrow, policy.scoring, reference, c.optimizer, steps, alignment.critic
+    )
 
 
 def _with_fewer_test_rows(alignment: Alignment) -> Alignment:

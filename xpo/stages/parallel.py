@@ -7,7 +7,7 @@ import dataclasses
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,36 +30,39 @@ from xpo.stages.source import Policy, Rows, Source
 STAGE = "sft_branch"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Branch:
-    """The finished supervised branch: the weights that it began from and those that it ended with."""
+    """The finished supervised branch: the weights that it began from and those that it ended with.
+
+    ``deltas``: the merge with the aligned branch, once it is made.
+    """
 
     setting: Setting
     start: Start
     trained: Mapping[str, Tensor]
+    deltas: Mapping[str, Tensor] = field(default_factory=dict)
 
-    def finish(
+    def measure(
         self, model: Any, evaluate: Callable[[Any], Mapping[str, float]], step: int
     ) -> dict[str, float]:
-        """Measure the merge of both branches and put it into the aligned model; its metrics."""
+        """Merge both branches; the metrics of the merged model, which is a copy."""
         setting, c = self.setting, self.setting.composition
         with setting.manifest.stage("merge") as entry:
             tally = Tally(c.sft.threshold)
             model.zero_grad(set_to_none=True)
             pairs = self._pairs(model, c.adapter.parts(model), tally)
-            deltas = merge(pairs, c.sft.merge, c.sft.settings, c.seed)
+            self.deltas = merge(pairs, c.sft.merge, c.sft.settings, c.seed)
             entry |= tally.metrics()
-            merged = self._with(copy.deepcopy(model), deltas)  # the reference may use the policy's weights
+            merged = copy.deepcopy(model)
+            self.settle(merged)
             metrics = dict(evaluate(merged))
-            self._with(model, deltas)
         setting.log.log({**metrics, **tally.metrics()}, step, "merge")
         return metrics
 
-    def _with(self, model: Any, deltas: Mapping[str, Tensor]) -> Any:
-        """The base of both branches + deltas."""
+    def settle(self, model: Any) -> None:
+        """Make the model the base of both branches + the merge."""
         put_weights(model, self.start.trained)
-        add_deltas(self.setting.composition.adapter.parts(model), deltas)
-        return model
+        add_deltas(self.setting.composition.adapter.parts(model), self.deltas)
 
     def _pairs(self, model: Any, parts: Parts, tally: Tally) -> Iterator[tuple[str, Tensor, Tensor]]:
         """(name, pruned SFT delta, alignment's delta) of every part."""

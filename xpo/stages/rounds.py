@@ -17,7 +17,8 @@ from xpo.run.files import output_folder
 from xpo.run.ranks import rank
 from xpo.run.say import say
 from xpo.scoring.parts import evaluating
-from xpo.stages.align import Alignment, Turn, align, make_reference
+from xpo.stages.align import align, make_reference
+from xpo.stages.alignment import Alignment, Turn
 
 
 def align_in_rounds(alignment: Alignment) -> dict[str, float]:

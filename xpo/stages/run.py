@@ -28,12 +28,13 @@ from xpo.run.say import say, settings, shown
 from xpo.run.summary import write_summary
 from xpo.scoring.path import choose_path
 from xpo.scoring.score import Scoring
-from xpo.stages.align import Alignment
+from xpo.stages.alignment import Alignment
 from xpo.stages.parallel import run_branch
 from xpo.stages.rounds import align_in_rounds
 from xpo.stages.setting import Setting
 from xpo.stages.sft import run_sft, wanted
 from xpo.stages.source import Policy, Rows, Source
+from xpo.stages.weights import weighed
 
 PRESET_KEYS = ("algo", "survey", "hp")
 """Root keys that say where a composition comes from, not what it is."""
@@ -80,10 +81,13 @@ def _stages(setting: Setting, argv: list[str], begin: float) -> dict[str, float]
     policy = dataclasses.replace(policy, model=c.adapter.apply(policy.model, c.seed))
     rows = source.rows(policy, arrow.needs)
     manifest.record(dropped_rows=source.counts(), hashes={"data": source.fingerprint()})
+    rows, facts = weighed(c, policy, rows)
+    if facts:
+        manifest.record(weighting=facts)
     measure = source.measure(policy)
     before = dict(measure(policy.model)) if measure is not None else {}
     _sample(setting, policy, rows, "before")
-    finish = run_branch(setting, source, policy, rows).finish if c.sft.parallel else None
+    finish = run_branch(setting, source, policy, rows) if c.sft.parallel else None
     critic = c.critic.build(policy.model, c.seed)
     with manifest.stage("align"):
         alignment = Alignment(setting, policy, arrow, rows, measure, critic, finish=finish)

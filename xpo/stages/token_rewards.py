@@ -22,7 +22,7 @@ from xpo.scorer.implicit import REFERENCE, ImplicitReward
 
 if TYPE_CHECKING:
     from xpo.module.off_policy import OffPolicyModule
-    from xpo.stages.align import Alignment
+    from xpo.stages.alignment import Alignment
 
 PAGE_ROWS = 24
 """Rows on the page, the first ones; the file has all."""
