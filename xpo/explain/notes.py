@@ -65,6 +65,8 @@ SYMBOLS = {
     "given_good": "mass of a response labelled good, as given",
     "prompt_logp": "log-probability of the prompt's tokens after the first",
     "weight": "weight of a row, 0 for a filler",
+    "given_weight": "weight of a row as the data have it",
+    "density_ratio": "odds that a classifier gives a prompt to be one of a good row",
     "rows": "sum of the weights over the optimizer step, all ranks",
     "tokens": "demonstrated response tokens of the optimizer step, all ranks",
     "scored_tokens": "response tokens of the optimizer step, responses by their shares, all ranks",

@@ -22,6 +22,7 @@ from xpo.scoring.score import Scoring
 from xpo.stages.loaders import training_loader
 from xpo.stages.run import window
 from xpo.stages.source import Policy
+from xpo.stages.weights import weighed
 
 if TYPE_CHECKING:
     from xpo.compose.composition import Composition
@@ -71,7 +72,7 @@ def probe(composition: Composition) -> Probe:
             _drift(policy)
         scoring = Scoring(path=choose_path(loaded.model)[0], support=source.support)
         start = Policy(policy, loaded.tokenizer, scoring, trained=True)
-        rows = source.rows(start, arrow.needs)
+        rows, _ = weighed(c, start, source.rows(start, arrow.needs))
     skipped = None if c.critic.every_state else source.support
     reference = _lasting(c.reference).prepare(policy, scoring, loaded.tokenizer)
     loader = training_loader(
@@ -109,8 +110,9 @@ def _gradient(module: OffPolicyModule) -> torch.Tensor:
 
 
 def _schedule(c: Composition) -> str:
-    """What runs beside the step: a stage before it, sampling, refreshing."""
-    return repr((c.sft if c.sft.stage else None, c.sampling, c.schedule))
+    """What runs beside the step: a stage before it, sampling, refreshing, a reference that moves."""
+    moves = c.reference.given and not c.reference.cacheable
+    return repr((c.sft if c.sft.stage else None, c.sampling, c.schedule, c.reference if moves else None))
 
 
 def save_model(composition: Composition, folder: Path) -> Path:

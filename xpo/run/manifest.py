@@ -27,6 +27,7 @@ FACTS = frozenset(
         "dropped_rows",  # rows left out, by reason
         "rows",  # rows kept, by split
         "seeds",
+        "weighting",  # what rows were given as weights before training
         "sizes",  # parameters, trainable parameters, steps, micro-batches, ranks
     }
 )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from torch import Tensor
 
-from xpo.contracts import Batch, Context, Step
+from xpo.contracts import Batch, Context, Row, Step
 from xpo.scoring.token_statistics import TokenStatistic
+
+Embed = Callable[[Sequence[Sequence[int]]], Tensor]
+"""Prompts to vectors, ND."""
 
 
 class Weighting:
@@ -25,10 +28,21 @@ class Weighting:
     memory: ClassVar[int] = 0
     needs: ClassVar[frozenset[str]] = frozenset()  # of contracts.FEEDBACK
     rescales: ClassVar[bool] = False  # ``rewards`` changes the scale of the reward
+    ahead: ClassVar[bool] = False  # all it does is to ``prepare`` the weights of rows
+    single: ClassVar[bool] = False  # for rows of one response
 
     @property
     def token_statistics(self) -> tuple[TokenStatistic, ...]:
         return ()
+
+    def prepare(
+        self, train: Sequence[Row], test: Sequence[Row], embed: Embed
+    ) -> tuple[Sequence[Row], Sequence[Row], Mapping[str, float]]:
+        """Training and held-out rows with the weights that they have from the start, and facts about them.
+
+        ``embed`` gives what the policy before alignment makes of prompts, one vector each.
+        """
+        return train, test, {}
 
     def observe(self, reward_BK: Tensor, loss_B: Tensor, batch: Batch, beta: float) -> Tensor:
         """What the whole-step statistic is made of, BF: one line for each row, without gradient."""

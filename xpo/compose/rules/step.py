@@ -7,7 +7,7 @@ from xpo.compose.rules.reason import Reason, Rule
 
 
 def _matched_rows_have_no_weight(c: Composition) -> Reason | None:
-    if not c.objective.coupled or not c.weighting.applies:
+    if not c.objective.coupled or not c.weighting.applies or c.weighting.ahead:
         return None
     return Reason(
         f"{c.choice('objective')} matches the rows of a step with each other, so that a row has no loss of "
@@ -54,6 +54,16 @@ def _beta_may_change(c: Composition) -> Reason | None:
     return None
 
 
+def _rows_hold_one_response(c: Composition) -> Reason | None:
+    if not c.weighting.single or c.arity.sizes == (1, 1):
+        return None
+    return Reason(
+        f"{c.choice('weighting')} weighs rows that are good or bad as a whole, and {c.choice('arity')} puts "
+        "several responses into one.",
+        ("weighting", "arity"),
+    )
+
+
 def _rows_are_averaged(c: Composition) -> Reason | None:
     if not c.weighting.by_row or not c.reduce.per_token:
         return None
@@ -67,5 +77,6 @@ RULES: tuple[Rule, ...] = (
     _matched_rows_have_no_weight,
     _log_ratios_come_apart,
     _beta_may_change,
+    _rows_hold_one_response,
     _rows_are_averaged,
 )
