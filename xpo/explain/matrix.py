@@ -7,11 +7,13 @@ and once on rows of a file.
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -51,8 +53,8 @@ class Entry:
     nearest: tuple[str, ...] = ()
 
 
-def matrix(folder: Path) -> list[Entry]:
-    """Every preset with every value of every axis; ``folder`` takes the few files that this needs."""
+def matrix(folder: Path, algos: Sequence[str] | None = None) -> list[Entry]:
+    """Presets (all unless named) with every value of every axis; ``folder`` takes the few files needed."""
     contexts = {"gold": list(GOLD), "file": [*FILE, f"data.path={_write_rows(folder)}"]}
     given = {
         where: {"path": str(save_model(build(compose_config(overrides)), folder / where))}
@@ -60,7 +62,7 @@ def matrix(folder: Path) -> list[Entry]:
     }
     return [
         entry
-        for algo in presets()
+        for algo in (presets() if algos is None else algos)
         for where, overrides in contexts.items()
         for entry in _of_preset(algo, where, compose_config([f"algo={algo}", *overrides]), given[where])
     ]
@@ -116,6 +118,8 @@ def _declared_equal(base: Any, other: Any, axis: str) -> str:
     one, two = getattr(base, axis), getattr(other, axis)
     if axis == "divergence" and one.linear and two.linear:
         return "both links are the log-ratio itself (`linear`): only what is measured differs"
+    if axis == "reward_level" and other.divergence.linear and one.per_token != two.per_token:
+        return "the link is linear, so only what is left differs: tokens' rewards, or none (`per_token`)"
     return ""
 
 
@@ -153,7 +157,19 @@ def as_markdown(entries: list[Entry]) -> str:
         lines += ["", f"## {axis}", "", *_axis_table([e for e in entries if e.axis == axis], reasons)]
     lines += ["", "## Reasons", ""]
     lines += [f"{number}. {reason}" for reason, number in reasons.items()]
+    lines += ["", "<!-- What tests compare, preset by preset:", *_digests(entries), "-->"]
     return "\n".join(lines) + "\n"
+
+
+def _digests(entries: list[Entry]) -> list[str]:
+    algos = list(dict.fromkeys(entry.algo for entry in entries))
+    return [digest(algo, [entry for entry in entries if entry.algo == algo]) for algo in algos]
+
+
+def digest(algo: str, entries: Sequence[Entry]) -> str:
+    """One line that says whether anything of a preset's entries is another."""
+    told = [dataclasses.astuple(entry) for entry in entries]
+    return f"{algo} {hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]}"
 
 
 def _axis_table(entries: list[Entry], reasons: dict[str, int]) -> list[str]:
