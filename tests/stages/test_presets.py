@@ -25,14 +25,18 @@ def two_steps(preset):
     return ["trainer.steps=2", "trainer.log_every=1", f"algo={preset}", *shorter]
 
 
+DRAWN_FOR_SPEED = {"aot"}  # a population has 500,000 pairs to sort in every step: exact, a second each
+
+
 @pytest.mark.parametrize("preset", presets())
 @pytest.mark.parametrize("mode", ["population", "sampled"])
 def test_two_steps(preset, mode, tmp_path, shared_cache):
     config = compose_config([*two_steps(preset), f"data.mode={mode}", f"cache={shared_cache}"])
     if mode == "population" and compose_config([f"algo={preset}"])["data"]["mode"] != mode:
-        with pytest.raises(Refused, match="exact expectations"):
-            build(config)
-        return
+        if preset not in DRAWN_FOR_SPEED:
+            with pytest.raises(Refused, match="exact expectations"):
+                build(config)
+            return
     if mode == "sampled":
         config["data"]["records"] = 64
     metrics = execute(build(config), tmp_path)
