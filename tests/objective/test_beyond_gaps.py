@@ -204,3 +204,12 @@ def test_the_kit_tells_a_stopped_gradient():
 def test_ranges(make: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         make()
+
+
+@pytest.mark.parametrize("objective", [*KNOWN, Logistic()], ids=repr)
+def test_the_kit_tells_wrong_declarations(objective: Any) -> None:
+    for declared in ("reads_beta", "soft_labels", "unbiased_in_labels", "by_pairs"):
+        if "comparisons" not in objective.needs and declared in ("soft_labels", "by_pairs"):
+            continue
+        liar = mutant(objective, original, **{declared: not getattr(objective, declared)})
+        assert caught(liar, "objective") != [], declared
