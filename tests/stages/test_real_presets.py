@@ -70,35 +70,37 @@ def takes_pairs(feedback: Any) -> bool:
         return False
 
 
-def overrides(preset: str, folder: Path) -> list[str]:
-    config = compose_config([f"algo={preset}", "data=jsonl"])
+def composed(preset: str, folder: Path) -> Any:
+    config = compose_config(
+        [
+            f"algo={preset}",
+            "data=jsonl",
+            "data.max_length=64",
+            "model=scratch",
+            f"model.tokenizer={folder / 'tokenizer'}",
+            "model.hidden=16",
+            "model.layers=1",
+            "model.heads=2",
+            "model.max_length=64",
+            "trainer.steps=2",
+            "trainer.batch_size=4",
+            "trainer.log_every=1",
+            "trainer.accelerator=cpu",
+            "eval.samples=1",
+            "eval.max_new_tokens=2",
+            f"cache={folder / 'cache'}",
+        ]
+    )
+    if "steps" in config["sft"]:
+        config["sft"] |= {"steps": 1, "batch_size": 4}
     name = fitting(build(config))
-    return [
-        f"algo={preset}",
-        "data=jsonl",
-        f"data.path={folder / name}.train.jsonl",
-        f"data.test_path={folder / name}.test.jsonl",
-        "data.max_length=64",
-        "model=scratch",
-        f"model.tokenizer={folder / 'tokenizer'}",
-        "model.hidden=16",
-        "model.layers=1",
-        "model.heads=2",
-        "model.max_length=64",
-        "trainer.steps=2",
-        "trainer.batch_size=4",
-        "trainer.log_every=1",
-        "trainer.accelerator=cpu",
-        "eval.samples=1",
-        "eval.max_new_tokens=2",
-        f"cache={folder / 'cache'}",
-        *(["sft.steps=1", "sft.batch_size=4"] if "steps" in config["sft"] else []),
-    ]
+    config["data"] |= {"path": f"{folder / name}.train.jsonl", "test_path": f"{folder / name}.test.jsonl"}
+    return build(config)
 
 
 @pytest.mark.parametrize("preset", presets())
 def test_two_steps_on_real_rows(preset: str, real: Path, tmp_path: Path) -> None:
-    metrics = execute(build(compose_config(overrides(preset, real))), tmp_path)
+    metrics = execute(composed(preset, real), tmp_path)
     assert metrics and all(math.isfinite(value) for value in metrics.values())
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert all(math.isfinite(v) for line in lines for v in line.values() if isinstance(v, float))
