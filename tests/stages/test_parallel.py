@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from tests.stages.tiny import SIZES, run_here, stop_at_checkpoint, summary, weights, write_lists
+from tests.stages.tiny import SIZES, run_here, summary, weights, write_lists
 from xpo.stages import parallel
 from xpo.stages import sft as sft_stage
 
@@ -247,62 +246,3 @@ def test_the_reference_stays_the_base_while_the_merge_is_measured(tmp_path: Path
         found.append([line["eval/rewards/margins"] for line in logged(out) if line["stage"] == "merge"][0])
     assert abs(found[0]) > 1e-3
     assert found[1:] == pytest.approx(found[:1] * 3, rel=1e-3)
-
-
-RESUMED = ("sft.steps=30", "trainer.steps=30", "trainer.checkpoint_every=3", "optimizer.lr=0.01")
-
-
-@pytest.mark.parametrize("place", ["sft", "sft_branch", "."])
-def test_killed_in_a_training_it_goes_on(
-    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    whole, halted = tmp_path / "whole", tmp_path / "halted"
-    drawn = ("sft.merge=dare_ties", *LORA, "adapter.dropout=0.1")
-    run_here(whole, *overrides(tmp_path, *RESUMED, *drawn))
-    arguments = [*overrides(tmp_path, *RESUMED, *drawn), f"cache={halted}-cache"]
-    folder = halted / "checkpoints" / place
-    code, printed = stop_at_checkpoint(folder, *arguments, f"hydra.run.dir={halted}")
-    assert code == 128 + signal.SIGTERM, printed
-    capsys.readouterr()
-    run_here(halted, *arguments)
-    said = capsys.readouterr().out
-    assert "goes on after step" in said
-    assert ("supervised branch is done already" in said) == (place == ".")
-    ends = [weights(folder) for folder in (whole, halted)]
-    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
-    assert logged(whole) == logged(halted)
-
-
-def test_killed_in_the_merge_nothing_is_trained_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole, halted = tmp_path / "whole", tmp_path / "halted"
-    cache = f"cache={halted}-cache"
-    run_here(whole, *overrides(tmp_path))
-
-    def killed(*args: Any) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as broken:
-        broken.setattr(parallel, "merge", killed)
-        with pytest.raises(KeyboardInterrupt):
-            run_here(halted, *overrides(tmp_path), cache)
-    assert stages(halted)["merge"]["status"] == "failed" and not (halted / "summary.json").exists()
-    monkeypatch.setattr("xpo.module.off_policy.OffPolicyModule.loss", killed)
-    run_here(halted, *overrides(tmp_path), cache)
-    ends = [weights(folder) for folder in (whole, halted)]
-    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
-    assert summary(whole)["metrics"] == summary(halted)["metrics"]
-    assert logged(whole) == logged(halted)
-
-
-def test_a_damaged_branch_is_trained_again(tmp_path: Path) -> None:
-    run_here(tmp_path / "one", *overrides(tmp_path))
-    path = Path(stages(tmp_path / "one")["sft_branch"]["weights"])
-    content = bytearray(path.read_bytes())
-    content[-3] ^= 1
-    path.write_bytes(bytes(content))
-    run_here(tmp_path / "two", *overrides(tmp_path))
-    assert stages(tmp_path / "two")["sft_branch"]["training_seconds"] > 0
-    ends = [weights(tmp_path / name) for name in ("one", "two")]
-    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])

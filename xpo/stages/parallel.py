@@ -84,7 +84,8 @@ def run_branch(setting: Setting, source: Source, policy: Policy, rows: Rows) -> 
     """
     c, model = setting.composition, policy.model
     rows = source.demonstrations() if source.demonstrations_given else demonstrated(rows)
-    key = recipe_key(setting, rows, fingerprint(model), c.adapter, c.sft.l1, [row.skip for row in rows.train])
+    counted = [(row.skip, row.weight) for row in rows.train]
+    key = recipe_key(setting, rows, fingerprint(model), c.adapter, c.sft.l1, counted)
     path = setting.cache / "sft" / f"{key}.branch.safetensors"
     parts = c.adapter.parts(model)
     start = Start.of(model, parts)

@@ -81,13 +81,13 @@ def _stages(setting: Setting, argv: list[str], begin: float) -> dict[str, float]
     policy = dataclasses.replace(policy, model=c.adapter.apply(policy.model, c.seed))
     rows = source.rows(policy, arrow.needs)
     manifest.record(dropped_rows=source.counts(), hashes={"data": source.fingerprint()})
+    finish = run_branch(setting, source, policy, rows) if c.sft.parallel else None
     rows, facts = weighed(c, policy, rows)
     if facts:
         manifest.record(weighting=facts)
     measure = source.measure(policy)
     before = dict(measure(policy.model)) if measure is not None else {}
     _sample(setting, policy, rows, "before")
-    finish = run_branch(setting, source, policy, rows) if c.sft.parallel else None
     critic = c.critic.build(policy.model, c.seed)
     with manifest.stage("align"):
         alignment = Alignment(setting, policy, arrow, rows, measure, critic, finish=finish)
