@@ -62,7 +62,13 @@ CASES = {
     "hinge": Case(
         "dpo", {"loss_type": "hinge", "beta": 0.2}, ("algo=dpo", "objective=hinge", "reward.beta=0.2")
     ),
-    "ipo": Case("dpo", {"loss_type": "ipo", "beta": 0.4}, ("algo=ipo", "objective.tau=0.4")),
+    "ipo": Case(
+        "dpo",
+        {"loss_type": "ipo", "beta": 0.4},
+        ("algo=ipo", "objective.tau=0.4"),
+        why="both average over tokens, where the paper's equation sums",
+        unlike=("algo=ipo", "objective.tau=0.4", "length=sum"),
+    ),
     "sigmoid_norm": Case(
         "dpo", {"loss_type": "sigmoid_norm", "beta": 2.0}, ("algo=dpo", "length=mean", "reward.beta=2")
     ),
