@@ -6,6 +6,7 @@ per response [K], per comparison [K, K], else a number.
 """
 
 import ast
+import itertools
 import operator
 
 import numpy as np
@@ -28,6 +29,17 @@ def log_sigmoid(x):
 def following(x):
     """One token later: [K, T], zeros at the end."""
     return np.concatenate([x[:, 1:], np.zeros_like(x[:, :1])], 1)
+
+
+def mean_order_nll(score, reward):
+    """All orders, each drawn best first by the scores, and how unlikely the rewards find it."""
+
+    def nll(order, values):
+        left = [[values[k] for k in order[place:]] for place in range(len(order))]
+        return sum(np.log(np.sum(np.exp(rest))) - rest[0] for rest in left)
+
+    orders = list(itertools.permutations(range(len(score))))
+    return sum(np.exp(-nll(order, score)) * nll(order, reward) for order in orders)
 
 
 def vocabulary(row):
@@ -53,6 +65,7 @@ def vocabulary(row):
         "sum_t": lambda x: np.where(row["mask"], x, 0.0).sum(-1),
         "last_t": lambda x: np.asarray(x)[:, None] * (row["mask"] & ~following(row["mask"])),
         "next_t": lambda x: np.where(following(row["mask"]), following(x), 0.0),
+        "mean_order_nll": mean_order_nll,
         "sum_p": np.sum,
         "sum_k": np.sum,
         "sum_ij": np.sum,

@@ -209,6 +209,7 @@ OVERRIDES = [
     "sft=merged sft.over=prompt_and_response sft.normalise=sequence sft.preference_weight=0.3",
     "reward_level=token divergence=js",
     "reward=explicit reward_form=pairwise",
+    "objective=expected_list_mle reward=explicit arity=list feedback=scalar reward.scale=0.7",
     "reward=explicit reward.scale=2.5",
 ]
 

@@ -63,6 +63,8 @@ SYMBOLS = {
     "no_gradient": "the value, taken for a constant",
     "given_margin": "K x K margins that the data bring",
     "given_good": "mass of a response labelled good, as given",
+    "mean_order_nll": "mean_order_nll(s, r): -log of Plackett and Luce's likelihood of an order under r, in "
+    "expectation over the orders that they draw from s",
     "prompt_logp": "log-probability of the prompt's tokens after the first",
     "weight": "weight of a row, 0 for a filler",
     "given_weight": "weight of a row as the data have it",
