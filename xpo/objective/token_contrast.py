@@ -15,8 +15,7 @@ from xpo.objective.words import gap_latex, gap_text
 from xpo.registry import register
 from xpo.scoring.token_statistics import Rival, TokenStatistic
 
-_IMITATED = r"-\log\pi_\theta(y{0} \mid x)"
-_AGAINST = r"\sum_t -\log\frac{{\pi_\theta(\tilde y_t)}}{{\pi_\theta(\tilde y_t) + \pi_\theta(y{0}{{}}_t)}}"
+_AGAINST = r"\sum_t -\log\frac{\pi_\theta(\tilde y_t)}{\pi_\theta(\tilde y_t) + \pi_\theta(%s)}"
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,7 @@ class TokenContrast(_Contrast):
     """CRINGE: likelihood of good responses' tokens, alpha times the contrast of bad ones' with a rival.
     Adolphs et al. 2022, arXiv 2211.05826, section 3.
 
-    A sum over tokens: with reduce=rows every token counts alike within an optimizer step (as in the
-    official code, which divides by the number of good and bad tokens instead of rows).
+    A sum over tokens: reduce=tokens divides by those of good and bad responses, as the official code does.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"labels"})
@@ -68,6 +66,7 @@ class TokenContrast(_Contrast):
     reads_roles: ClassVar[bool] = False
     per_token: ClassVar[bool] = True
     imitates: ClassVar[bool] = True
+    counts_scores: ClassVar[bool] = True
     arity: ClassVar[frozenset[str]] = frozenset({"single", "pair", "list"})
 
     def __call__(self, reward_BK: Tensor, batch: Batch, context: Context) -> Tensor:
@@ -80,8 +79,9 @@ class TokenContrast(_Contrast):
         return f"sum_k(good * {imitated} + {self.alpha!r} * bad * {against})"
 
     def latex(self, preferred: str, dispreferred: str, margin: str) -> str:
-        good, bad = rf"{_IMITATED.format('')} & y \text{{ good}}", rf"{_AGAINST.format('')} & y \text{{ bad}}"
-        return rf"\begin{{cases}} {good} \\ {self.alpha} {bad} \end{{cases}}"
+        good = r"-\log\pi_\theta(y \mid x) & y \text{ good}"
+        bad = rf"{self.alpha} {_AGAINST % 'y_t'} & y \text{{ bad}}"
+        return rf"\begin{{cases}} {good} \\ {bad} \end{{cases}}"
 
 
 @register("objective", "gated_contrast")
@@ -121,5 +121,6 @@ class GatedContrast(_Contrast):
     def latex(self, preferred: str, dispreferred: str, margin: str) -> str:
         gap = gap_latex(preferred, dispreferred, margin)
         gate = rf"\sigma\left(({self.offset} - {gap}) / {self.temperature}\right)"
-        imitated, against = rf"\frac{{{_IMITATED.format('_w')}}}{{|y_w|}}", _AGAINST.format("_l")
-        return rf"{gate} \left({imitated} + \frac{{{self.alpha}}}{{|y_l|}} {against}\right)"
+        imitated = r"-\frac{1}{|y_w|} \log\pi_\theta(y_w \mid x)"
+        against = rf"\frac{{{self.alpha}}}{{|y_l|}} {_AGAINST % 'y_{l,t}'}"
+        return rf"{gate} \left({imitated} + {against}\right)"
