@@ -42,9 +42,13 @@ class GroupContrast(Declared):
         gap_B = _mean(liked_BK, good_BK) - self.alpha / context.beta * _mean(disliked_BK, bad_BK)
         return -(good_BK + bad_BK).sum(1) * logsigmoid(gap_B)
 
+    @property
+    def definitions(self) -> tuple[tuple[str, str], ...]:
+        return tuple((f"all_{side}", f"sum_k({side})") for side in ("good", "bad"))
+
     def text(self, preferred: str, dispreferred: str, margin: str) -> str:
         good, bad = _mean_text(preferred, "good"), _mean_text(dispreferred, "bad")
-        return f"-sum_k(good + bad) * log_sigmoid({good} - {self.alpha!r} / beta * {bad})"
+        return f"-(all_good + all_bad) * log_sigmoid({good} - {self.alpha!r} / beta * {bad})"
 
     def latex(self, preferred: str, dispreferred: str, margin: str) -> str:
         good, bad = rf"\overline{{{at(preferred, '+')}}}", rf"\overline{{{at(dispreferred, '-')}}}"
@@ -55,5 +59,5 @@ def _mean(reward_BK: Tensor, mass_BK: Tensor) -> Tensor:
     return (mass_BK * reward_BK).sum(1) / mass_BK.sum(1).clamp(min=1e-30)
 
 
-def _mean_text(reward: str, mass: str) -> str:
-    return f"sum_k({mass} * {reward}) / maximum(sum_k({mass}), 1e-30)"
+def _mean_text(reward: str, side: str) -> str:
+    return f"sum_k({side} * {reward}) / where(all_{side} > 0, all_{side}, 1)"

@@ -45,11 +45,16 @@ class WinRateRegression(Declared):
         off_BK = (masked(reward_BK, batch.present_BK) - above_BK) / context.beta
         return (compared_BK / 2 * off_BK.square()).sum(1)
 
+    @property
+    def definitions(self) -> tuple[tuple[str, str], ...]:
+        rate = "sum_j(prefer) / where(compared > 0, compared, 1)"
+        if self.itself:
+            others = "sum_j(prefer + swap(prefer) > 0)"
+            rate = f"({rate} * {others} + 1 / 2) / ({others} + 1)"
+        return ("compared", "sum_j(prefer + swap(prefer))"), ("win_rate", rate)
+
     def text(self, preferred: str, dispreferred: str, margin: str) -> str:
-        compared, others = "sum_j(prefer + swap(prefer))", "sum_j(prefer + swap(prefer) > 0)"
-        above = f"(sum_j(prefer) / maximum({compared}, 1e-30) - 1 / 2)"
-        above = f"{above} * {others} / ({others} + 1)" if self.itself else above
-        return f"sum_k({compared} / 2 * (({preferred} - {above}) / beta)**2)"
+        return f"sum_k(compared / 2 * (({preferred} - (win_rate - 1 / 2)) / beta)**2)"
 
     def latex(self, preferred: str, dispreferred: str, margin: str) -> str:
         rate = (

@@ -36,7 +36,7 @@ class WinRate:
 
     def text(self) -> str:
         mass = "(prefer + swap(prefer))"
-        rate = f"sum_j({mass} * win) / maximum(sum_j({mass}), 1e-30)"
+        rate = f"sum_j({mass} * win) / where(sum_j({mass}) > 0, sum_j({mass}), 1)"
         return f"i({rate}) - j({rate})"
 
     def latex(self) -> str:
