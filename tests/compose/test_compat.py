@@ -110,7 +110,7 @@ def test_every_rule_refuses_something():
         ["algo=kto", "weighting=on_policy_likelihood"],
         ["algo=cringe", "weighting=on_policy_likelihood"],
         ["algo=cringe", "sft=none"],
-        ["algo=cringe", "reduce=tokens"],
+        ["algo=cringe", "reduce=rows"],
         ["reward=explicit"],
         ["reward=explicit", "reward_form=pairwise"],
         ["polarity=negative"],

@@ -202,6 +202,6 @@ FIRST: dict[str, First] = {
         "ilql": by_token(each(ilql)),
     }.items()
 } | {
-    "cringe": First(each(cringe), ("objective.top=1",)),
+    "cringe": First(by_token(each(cringe)), ("objective.top=1",)),
     "pairwise_cringe": First(each(pairwise_cringe), ("objective.top=1",)),
 }
