@@ -52,6 +52,21 @@ def test_only_matrices_decay_and_frozen_parameters_are_left_out() -> None:
     assert (plain["weight_decay"], [tuple(p.shape) for p in plain["params"]]) == (0.0, [(3,), (3,), (3,)])
 
 
+def test_a_network_beside_the_policy_has_groups_and_a_rate_of_its_own() -> None:
+    policy, critic = nn.Linear(2, 3), nn.Sequential(nn.Linear(3, 1), nn.Linear(1, 1).requires_grad_(False))
+    option = AdamW(lr=0.5, weight_decay=0.1, schedule="linear")
+    optimizer, schedule = option.build(policy.named_parameters(), 5, critic.named_parameters(), 4.0)
+    seen = [
+        (g["lr"], g["weight_decay"], [tuple(p.shape) for p in g["params"]]) for g in optimizer.param_groups
+    ]
+    assert seen == [(0.5, 0.1, [(3, 2)]), (0.5, 0.0, [(3,)]), (2.0, 0.1, [(1, 3)]), (2.0, 0.0, [(1,)])]
+    optimizer.step()
+    schedule.step()
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.4, 0.4, 1.6, 1.6])
+    with pytest.raises(ValueError, match="no parameter is trainable"):
+        option.build(policy.requires_grad_(False).named_parameters(), 5, critic.named_parameters())
+
+
 def test_one_step_by_hand() -> None:
     # decoupled: w - lr * decay * w - lr * sign(g) at the first step, up to eps
     weight, bias = nn.Parameter(torch.tensor([[4.0]])), nn.Parameter(torch.tensor([4.0]))

@@ -50,7 +50,6 @@ class OffPolicyModule(PolicyModule):
         if reference.moving is not None:
             self.moving_reference = reference.moving  # its weights belong into checkpoints
         self._steps = Steps()
-        self._seen_steps = 0
 
     def beside(self) -> tuple[Any, float]:
         if self.critic is None:
@@ -65,19 +64,18 @@ class OffPolicyModule(PolicyModule):
         self.sums.add_all(metrics)
         return loss
 
-    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """After an optimizer step a moving reference follows, a critic's target too."""
-        step = self.trainer.global_step
-        if step == self._seen_steps:
-            return
-        self._seen_steps = step
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """After an optimizer step a moving reference follows, a critic's target too.
+
+        Here, and not at the batch's end: callbacks come before the module there, so that a checkpoint of
+        this step would lack what follows it, and an evaluation see what was.
+        """
+        super().optimizer_step(*args, **kwargs)
+        step = self.trainer.global_step + 1  # Lightning counts it when this returns
         if self.reference.moving is not None:
             self.reference.moving.follow(step)
         if self.critic is not None:
             self.critic.follow(step)
-
-    def on_train_start(self) -> None:
-        self._seen_steps = self.trainer.global_step
 
     def evaluate(
         self, batch: Batch, steps: Steps, measured: bool = True, scores: Scores | None = None
