@@ -15,8 +15,10 @@ from tests.gold.test_target import composed
 from tests.test_arrow import arrow
 from xpo.annotator.gold import Gold
 from xpo.arrow import OffPolicy
+from xpo.compose import build, compose_config
 from xpo.contracts import Batch, StepTotals
 from xpo.data.record import Record
+from xpo.explain.notes import optimum
 from xpo.gold.target import population_target
 from xpo.gold.world import World
 from xpo.objective.lambda_logistic import LambdaLogistic
@@ -160,3 +162,17 @@ def test_the_annotator_draws_orders():
         counts[tuple(torch.tensor(record.scores).argsort(descending=True).tolist())] += 1
     for order, count in counts.items():
         assert count / 30_000 == pytest.approx(drawn_order_probability(order), abs=3 / math.sqrt(30_000))
+
+
+@pytest.mark.parametrize(
+    ("algo", "words"),
+    [
+        ("exo_reward", "E[r (of scores / 0.5)] - 0.5 D (reverse_kl)"),
+        ("infonca", "E[r] - 0.01 D (reverse_kl)"),
+        ("pl_dpo", "E[r] - 0.1 D (reverse_kl)"),
+        ("nca_reward", "No exact optimum is claimed"),
+        ("rrhf", "No exact optimum is claimed"),
+    ],
+)
+def test_explain_says_the_optimum_with_both_temperatures(algo: str, words: str) -> None:
+    assert words in optimum(build(compose_config([f"algo={algo}"])))

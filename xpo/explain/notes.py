@@ -169,6 +169,8 @@ def optimum(c: Composition) -> str:
         fitted = {"log_odds": "P(y beats the reference)", "win_rate": "E sigmoid(P_y - P_reference)"}[
             c.objective.fits
         ]
+    if c.reward.relabels and c.reward.scale != 1:
+        fitted = f"{fitted} (of scores / {c.reward.scale:g})"
     scaled = fitted if c.objective.fit_scale == 1 else f"{c.objective.fit_scale:g} {fitted}"
     scaled += f" - {c.length.offset_text()}" if c.length.has_offset else ""
     if c.length.averages or not c.reference.given:
