@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -46,8 +46,22 @@ class Row:
     source: str = ""  # "file:line", for messages and samples
 
 
+class Movable:
+    """A dataclass of tensors that moves as one."""
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """Like ``Tensor.to``, for everything in it."""
+
+        def move(value: Any) -> Any:
+            if isinstance(value, Tensor | Movable):
+                return value.to(*args, **kwargs)
+            return tuple(move(v) for v in value) if isinstance(value, tuple) else value
+
+        return dataclasses.replace(self, **{name: move(value) for name, value in vars(self).items()})  # pyright: ignore
+
+
 @dataclass(frozen=True)
-class Packed:
+class Packed(Movable):
     """Token rows as a trie: the prompt once, then every distinct response prefix once, in preorder.
 
     Position i is seen by position j of the same row iff ``i <= j < end[i]``: ``end_BS`` is one past
@@ -66,9 +80,6 @@ class Packed:
     edge_BKT: Tensor
     prompt_edge_BP: Tensor | None = None
 
-    def to(self, *args: Any, **kwargs: Any) -> Packed:
-        return _moved(self, *args, **kwargs)
-
 
 @dataclass(frozen=True)
 class StepTotals:
@@ -82,7 +93,7 @@ class StepTotals:
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(Movable):
     """What the data layer hands to a module: one micro-batch of B rows, padded to K and T."""
 
     packed: Packed
@@ -132,12 +143,9 @@ class Batch:
         """Trained tokens per response, EOS included."""
         return self.mask_BKT.sum(-1)
 
-    def to(self, *args: Any, **kwargs: Any) -> Batch:
-        return _moved(self, *args, **kwargs)
-
 
 @dataclass(frozen=True)
-class Probes:
+class Probes(Movable):
     """This rank's rows for the whole-step statistics of one optimizer step, None where nobody reads them.
 
     ``step``: the step's own micro-batches; empty if the one that carries these probes is all of it.
@@ -147,17 +155,13 @@ class Probes:
     step: tuple[Batch, ...] | None = None
     mismatched: tuple[Batch, ...] | None = None
 
-    def to(self, *args: Any, **kwargs: Any) -> Probes:
-        return _moved(self, *args, **kwargs)
-
 
 @dataclass(frozen=True)
 class Step:
     """What a component has observed in the N rows of one optimizer step on all ranks, without gradient.
 
-    Rows come in the order of their place in the data set, fillers left out, so that it does not depend on
-    micro-batches or ranks; zeros fill up the shorter lines of batches with fewer responses. ``memory`` is
-    what the component remembers of earlier steps, this one included.
+    Rows come in the order of their place in the data set, fillers left out, whatever micro-batches or ranks;
+    zeros fill up lines of batches with fewer responses. ``memory`` is of all steps up to this one.
     """
 
     values_NF: Tensor
@@ -173,16 +177,6 @@ class Step:
         """Where the rows of a batch stand in the table; rows that are not there (fillers) at 0."""
         found_BN = self.index_N == index_B[:, None]
         return found_BN.int().argmax(1)
-
-
-def _moved(item: Any, *args: Any, **kwargs: Any) -> Any:
-    def move(value: Any) -> Any:
-        if isinstance(value, Tensor | Packed | Batch | Probes):
-            return value.to(*args, **kwargs)
-        return tuple(move(v) for v in value) if isinstance(value, tuple) else value
-
-    values = {f.name: move(getattr(item, f.name)) for f in dataclasses.fields(item)}
-    return dataclasses.replace(item, **values)
 
 
 @runtime_checkable

@@ -174,6 +174,10 @@ def test_a_run_trains_on_the_weights_and_says_them(tmp_path: Path) -> None:
 # --- broken variants ------------------------------------------------------------------------------------
 
 
+def is_bad(row: Row) -> bool:
+    return row.bad is not None and row.bad[0] > 0.5
+
+
 class Inverted(DensityRatio):
     """p(bad) / p(good)."""
 
@@ -186,11 +190,11 @@ class WithPriors(DensityRatio):
     """The odds of the labels themselves: a share of good rows weighs in."""
 
     def prepare(self, train, test, embed):  # type: ignore[no-untyped-def]
-        good = float(sum(1 - row.bad[0] for row in train))
+        good = float(sum(not is_bad(row) for row in train))
         odds = good / (len(train) - good)
         found = super().prepare(train, test, embed)[0]
         weighed = [
-            row if not row.bad[0] else dataclasses.replace(row, weight=row.weight * odds) for row in found
+            row if not is_bad(row) else dataclasses.replace(row, weight=row.weight * odds) for row in found
         ]
         return weighed, test, {}
 

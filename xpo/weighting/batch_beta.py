@@ -122,6 +122,6 @@ class BatchBeta(Weighting):
         return "sum_b(weight * kept * row_loss) / sum_b(weight * kept)"
 
     def latex(self, mean: str) -> str:
-        beta = rf"\beta \leftarrow \beta \left(1 + {self.alpha} (\mathbb{{E}}[M] - M_0)\right)"
+        beta = rf"\beta \to \beta \left(1 + {self.alpha} (\mathbb{{E}}[M] - M_0)\right)"
         kept = r"\mathbb{E}_{i \sim e^{-(M_i - M_0)^2 / 2 s^2}}"
         return kept + mean.removeprefix(r"\mathbb{E}") + rf", \quad {beta}"
