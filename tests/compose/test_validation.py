@@ -44,7 +44,7 @@ NEEDS_A_VALUE = {
         (["~divergence"], "an option of every group"),
         (["divergence="], "divergence=: an option is missing.*divergence has: alpha"),
         (["divergence=null"], "divergence=null: an option is missing"),
-        (["algo=null"], "algo has: dpo"),
+        (["algo=null"], "algo has: alphapo"),
         (["algo=[dpo,ipo]"], "-m algo=a,b"),
         (["divergence=[js,alpha]"], "one option of a group at a time"),
         (["experiment=foo"], "experiment=foo: no such option.*hh_dpo"),

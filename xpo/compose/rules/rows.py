@@ -19,15 +19,15 @@ def _annotator_can_label(c: Composition) -> Reason | None:
 
 def _feedback_is_there(c: Composition) -> Reason | None:
     given = c.feedback.gives & c.arity.keeps
-    parts = (c.objective, c.sft, c.margin, c.anchor, c.weighting)
-    lacking = sorted(frozenset().union(*(part.needs for part in parts)) - given)
-    if not lacking:
-        return None
-    return Reason(
-        f"{c.choice('objective')} needs {' and '.join(lacking)}, but {c.choice('feedback')} with "
-        f"{c.choice('arity')} gives rows with {', '.join(sorted(given)) or 'no labels'}.",
-        ("feedback", "arity", "objective"),
-    )
+    for group in ("objective", "sft", "margin", "anchor", "weighting"):
+        lacking = sorted(c.components()[group].needs - given)
+        if lacking:
+            return Reason(
+                f"{c.choice(group)} needs {' and '.join(lacking)}, but {c.choice('feedback')} with "
+                f"{c.choice('arity')} gives rows with {', '.join(sorted(given)) or 'no labels'}.",
+                ("feedback", "arity", group),
+            )
+    return None
 
 
 def _feedback_fills_the_row(c: Composition) -> Reason | None:
