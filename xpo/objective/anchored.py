@@ -15,7 +15,7 @@ from xpo.registry import register
 @register("objective", "anchored")
 @dataclass(frozen=True)
 class Anchored(ResponseLoss):
-    """APO-zero: weight (1 - sigmoid(+-reward)). D'Oosterlinck et al. 2024, arXiv 2408.06266, section 3.
+    """APO-zero: weight (1 - sigmoid(+-reward)). D'Oosterlinck et al. 2024, arXiv 2408.06266.
 
     For a model that is worse than the good responses. The paper's loss of a pair is the sum of both sides:
     weights of 2 here. A response whose |reward| is large has next to no gradient.

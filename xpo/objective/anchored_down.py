@@ -17,7 +17,7 @@ from xpo.registry import register
 @register("objective", "anchored_down")
 @dataclass(frozen=True)
 class AnchoredDown(Declared):
-    """APO-down: sigmoid(reward_i) + 1 - sigmoid(gap). D'Oosterlinck et al. 2024, arXiv 2408.06266, section 3.
+    """APO-down: sigmoid(reward_i) + 1 - sigmoid(gap). D'Oosterlinck et al. 2024, arXiv 2408.06266.
 
     For a model that is better than the preferred responses: their likelihood falls too, less than the
     dis-preferred ones'. Both terms saturate: large |reward| and large |gap| have next to no gradient.

@@ -18,7 +18,7 @@ from xpo.registry import register
 @register("objective", "reverse_kl_labels")
 @dataclass(frozen=True)
 class ReverseKLLabels(Declared):
-    """EXO: KL(Bernoulli(sigmoid(gap)) || Bernoulli(q)). Ji et al. 2024, arXiv 2402.00856, section 3.2.
+    """EXO: KL(Bernoulli(sigmoid(gap)) || Bernoulli(q)). Ji et al. 2024, arXiv 2402.00856 (EXO-pref).
 
     q is the share of a compared pair's mass that says "i over j"; the logistic loss is the same divergence
     the other way round. The gradient goes through the outer probability too. A hard label (q = 0) is

@@ -18,7 +18,7 @@ from xpo.registry import register
 @dataclass(frozen=True)
 class Unlikelihood(Declared):
     """-log p of each token of good responses, -weight log(1 - p) of bad ones'. Welleck et al. 2019,
-    arXiv 1908.04319, eq. 4 and 6.
+    arXiv 1908.04319.
 
     The labels say which tokens are unlikely: all of a bad response. Past p = 1 - 1e-6 the loss goes on as a
     straight line in log p, so that a certain token has a finite loss and gradient. A sum over tokens.

@@ -15,7 +15,7 @@ from xpo.registry import register
 @register("objective", "win_rate_regression")
 @dataclass(frozen=True)
 class WinRateRegression(Declared):
-    """SPPO: (log-ratio - (P - 1/2) / beta)^2, a mean over the row. Wu et al. 2024, arXiv 2405.00675, eq. 4.7.
+    """SPPO: (log-ratio - (P - 1/2) / beta)^2, a mean over the row. Wu et al. 2024, arXiv 2405.00675.
 
     P_i is the share of a response's comparisons that it wins: of a hard pair 1 and 0, of drawn lists the
     mean over the others, of a whole population the win rate against the reference. A response counts by
