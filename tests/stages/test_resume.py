@@ -14,10 +14,10 @@ from tests.stages.tiny import SIZES, run_here, stop_at_checkpoint, summary, weig
 STEPS = 40
 
 
-def overrides(folder: Path, out: Path) -> list[str]:
+def overrides(folder: Path, out: Path, algo: str = "dpo") -> list[str]:
     data = write_lists(folder / "lists.jsonl")
     return [
-        "algo=dpo",
+        f"algo={algo}",
         f"data.path={data}",
         *SIZES,
         f"sft.steps={STEPS}",
@@ -30,13 +30,17 @@ def overrides(folder: Path, out: Path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("place", ["checkpoints/sft", "checkpoints"], ids=["sft", "align"])
+@pytest.mark.parametrize(
+    ("algo", "place"),
+    [("dpo", "checkpoints/sft"), ("dpo", "checkpoints"), ("cringe", "checkpoints")],
+    ids=["sft", "align", "align with draws"],
+)
 def test_stopped_and_resumed_equals_uninterrupted(
-    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    algo: str, place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole, halted = tmp_path / "whole", tmp_path / "halted"
-    run_here(whole, *overrides(tmp_path, whole))
-    arguments = overrides(tmp_path, halted)
+    run_here(whole, *overrides(tmp_path, whole, algo))
+    arguments = overrides(tmp_path, halted, algo)
     code, printed = stop_at_checkpoint(halted / place, *arguments, f"hydra.run.dir={halted}")
     assert code == 128 + signal.SIGTERM, printed
     assert "continues from" in printed
