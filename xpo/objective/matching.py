@@ -39,6 +39,7 @@ def by_rank(own: Samples, other: Samples) -> Matching:
     """Each quantile with the same quantile: between equally many equal masses, sorted with sorted.
 
     That is the cheapest matching for every convex cost of differences. Ties stand in the order of the table.
+    Sorted and summed up on the CPU, where float64 exists and sums have one order.
     """
     (own_at_N, own_order_N), (other_at_M, other_order_M) = _quantiles(own), _quantiles(other)
     end_S = torch.cat([own_at_N, other_at_M]).sort().values
@@ -47,14 +48,15 @@ def by_rank(own: Samples, other: Samples) -> Matching:
     middle_S = end_S - mass_S / 2
     own_S = own_order_N[torch.searchsorted(own_at_N, middle_S)]
     other_S = other_order_M[torch.searchsorted(other_at_M, middle_S)]
-    whole = own.mass_NE.flatten().double()
-    return Matching(own_S, other_S, mass_S * whole.sum() / whole[own_S])
+    whole = own.mass_NE.cpu().flatten().double()
+    share_S, home = mass_S * whole.sum() / whole[own_S], own.value_NE
+    return Matching(own_S.to(home.device), other_S.to(home.device), share_S.to(home))
 
 
 def _quantiles(samples: Samples) -> tuple[Tensor, Tensor]:
     """Where each sample's mass ends, of all mass, and which sample it is, in the order of values."""
-    order_N = samples.value_NE.flatten().argsort(stable=True)
-    end_N = samples.mass_NE.flatten().double()[order_N].cumsum(0)
+    order_N = samples.value_NE.cpu().flatten().argsort(stable=True)
+    end_N = samples.mass_NE.cpu().flatten().double()[order_N].cumsum(0)
     return end_N / end_N[-1], order_N
 
 

@@ -45,12 +45,13 @@ def rows_of_all_ranks(values_NF: Tensor, weight_N: Tensor, index_N: Tensor) -> t
     """
     import torch
 
-    table = torch.cat([index_N.double()[:, None], weight_N.double()[:, None], values_NF.double()], 1)
+    parts = [part.cpu() if part.device.type == "mps" else part for part in (index_N, weight_N, values_NF)]
+    table = torch.cat([part.double().view(len(part), -1) for part in parts], 1)  # exact for any index
     if distributed():
         table = _gathered(table)
     table = table[table[:, 0] >= 0]
     table = table[table[:, 0].argsort()]
-    return table[:, 2:].to(values_NF.dtype), table[:, 1].to(weight_N.dtype), table[:, 0].long()
+    return table[:, 2:].to(values_NF), table[:, 1].to(weight_N), table[:, 0].long().to(index_N.device)
 
 
 def stacked(tables: Sequence[Tensor]) -> Tensor:

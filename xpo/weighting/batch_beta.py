@@ -72,8 +72,8 @@ class BatchBeta(Weighting):
         odds_N = -((step.values_NF[:, 0] - mean) / spread.clamp(min=_LEAST_SPREAD)).square() / 2
         draw = torch.Generator().manual_seed(int(steps))
         noise_N = -torch.rand(len(odds_N), generator=draw, dtype=torch.float64).log()
-        key_N = odds_N.double() - noise_N.log().to(odds_N.device)
-        return key_N.argsort(descending=True, stable=True).argsort() + 1
+        key_N = odds_N.cpu().double() - noise_N.log()
+        return (key_N.argsort(descending=True, stable=True).argsort() + 1).to(odds_N.device)
 
     def _kept(self, step: Step) -> Tensor:
         number = (1 - self.left_out) * len(step.weight_N) + 0.5
