@@ -211,6 +211,12 @@ OVERRIDES = [
     "reward=explicit reward_form=pairwise",
     "objective=expected_list_mle reward=explicit arity=list feedback=scalar reward.scale=0.7",
     "reward=explicit reward.scale=2.5",
+    "weighting=log_mean_exp weighting.temperature=0.3",
+    "weighting=batch_beta weighting.momentum=0 weighting.left_out=0.5",
+    "weighting=batch_beta weighting.alpha=2 label_noise=smoothing arity=list",
+    "weighting=batch_beta objective=hinge reward=explicit",
+    "objective=matched_margins length=mean margin=constant margin.gamma=0.3",
+    "objective=matched_margins label_noise=smoothing polarity=negative arity=list",
 ]
 
 
