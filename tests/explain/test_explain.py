@@ -51,6 +51,9 @@ def test_json_carries_the_same(capsys):
         (["algo=ipo", "length=sum"], "E[10 P(y beats the reference)] - 1 D (reverse_kl)"),
         (["algo=ipo"], "Deviations from the paper: per-token mean"),
         (["algo=dpo", "reward_level=token", "divergence=js"], "per-state divergences"),
+        (["algo=dpo", "reward_level=token", "divergence=js"], "tokens are written after training"),
+        (["algo=q_star"], "The loss is that of whole responses"),
+        (["algo=q_star"], "Its optimum on a whole population is known"),
         (["algo=dpo", "polarity=negative"], "counts as reward 0"),
         (["algo=dpo", "reward=explicit"], "the scorer's probability"),
         (["algo=kto"], "No exact optimum is claimed."),
@@ -64,6 +67,7 @@ def test_needs_follow_the_combination():
     assert any("mismatched rows" in need for need in explain(["algo=kto"]).needs)
     assert any("prompt's tokens" in need for need in explain(["algo=orpo"]).needs)
     assert "no reference" in explain(["algo=simpo"]).needs
+    assert any("scored beside the policy" in need for need in explain(["algo=tdpo1"]).needs)
     assert any("1 response each" in need for need in explain(["algo=kto"]).needs)
     assert any("2 or more responses" in need for need in explain(["algo=pro"]).needs)
 

@@ -18,13 +18,10 @@ from xpo.scoring.parts import evaluating
 def held_out(module: OffPolicyModule, loader: EvalLoader, probe: Batch | None) -> dict[str, float]:
     """``eval/...``: the mean of every metric over the held-out rows and all ranks.
 
-    ``probe`` carries the rows of whole-step statistics; held-out rows make one step. The random state
-    stays as it was: how often is evaluated is nothing that a training with draws should depend on.
+    ``probe`` carries the rows of whole-step statistics; held-out rows make one step.
     """
     sums = Accumulator()
-    device = next(module.policy.parameters()).device
-    state = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
-    with torch.no_grad(), state, evaluating(module.policy), progress(len(loader), "evaluating") as bar:
+    with torch.no_grad(), evaluating(module.policy), progress(len(loader), "evaluating") as bar:
         steps = Steps() if probe is None else _settled(module, _here(probe, module))
         for batch in loader:
             _, metrics = module.evaluate(_here(batch, module), steps)
