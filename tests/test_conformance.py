@@ -18,6 +18,7 @@ GROUPS = (
     "schedule",
     "sft",
     "objective",
+    "critic",
     "margin",
     "reduce",
 )

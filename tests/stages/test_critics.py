@@ -139,7 +139,8 @@ def test_an_exported_model_decodes_by_its_card(tmp_path: Path) -> None:
     folder = tmp_path / "run" / "model"
     card = (folder / "README.md").read_text()
     assert "processor = load_decoding(folder, model)" in card and "logits_processor=[processor]" in card
-    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
     inputs = tokenizer("Say red:", return_tensors="pt")
     processor = load_decoding(folder, model)
     assert (

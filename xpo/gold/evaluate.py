@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -13,7 +13,6 @@ from xpo.gold import tokens
 from xpo.gold.target import Target, exact_divergence, expectation, kl
 from xpo.gold.world import World
 from xpo.scoring.pack import pack
-from xpo.scoring.score import Scoring
 
 MASS_TOLERANCE = 1e-5
 
@@ -27,7 +26,7 @@ def world_batch(world: World) -> Batch:
     return Batch(packed, mask_XNT, ones_X, torch.arange(world.prompts), totals)
 
 
-def exact_logp(model: Any, scoring: Scoring, batch: Batch) -> Tensor:
+def exact_logp(model: Any, scoring: Callable[[Any, Batch], Tensor], batch: Batch) -> Tensor:
     """log pi(y | x) of every response of ``world_batch``, float64, through the ordinary scoring pass.
 
     What float32 leaves of the mass (1e-7 or so) is divided out. Raises ``ValueError`` if a prompt's

@@ -8,6 +8,7 @@ from typing import Any
 from xpo.testing import (
     checks_common,
     checks_critic,
+    checks_critic_option,
     checks_declared,
     checks_divergence,
     checks_feedback,
@@ -40,6 +41,7 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
     "reduce": checks_sft.REDUCE,
     "sft": checks_sft.SFT,
     "feedback": checks_feedback.CHECKS,
+    "critic": checks_critic_option.CHECKS,
 }
 
 
