@@ -42,7 +42,7 @@ class Value:
         trunk = _copy(policy) if self.trunk == "separate" else None
         weight_VD = output_head(policy).weight_VD
         dtype = torch.promote_types(weight_VD.dtype, torch.float32)
-        head = nn.utils.skip_init(nn.Linear, weight_VD.shape[1], 1, device=weight_VD.device, dtype=dtype)
+        head: Any = nn.utils.skip_init(nn.Linear, weight_VD.shape[1], 1, device=weight_VD.device, dtype=dtype)
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
         return PromptValue(trunk, head, self.lr_scale)
