@@ -112,6 +112,8 @@ def needs(c: Composition, arrow: OffPolicy) -> list[str]:
         found.append(f"statistics of the whole optimizer step over {rows}, scored without gradient")
     for statistic in arrow.token_statistics:
         found.append(f"{SYMBOLS[statistic.name]}, in chunks of the vocabulary's logits")
+    if c.critic.gives:
+        found.append(f"a critic ({c.option('critic')}), trained beside the policy")
     if arrow.prompt_edges:
         found.append("log-probabilities of the prompt's tokens too")
     if c.sft.stage:
