@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import gc
-import weakref
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch.distributions import Categorical, kl_divergence
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.scoring.test_score import enumerated
 from xpo.reference.prepared import Prepared, snapshot, standing
 from xpo.scoring.head import Head, Targets, edge_logp
 from xpo.scoring.score import Scoring, response_edges
 from xpo.scoring.token_statistics import (
-    FORCED,
     Concentration,
     Distributions,
     Entropy,
@@ -142,53 +138,6 @@ def test_half_precision_is_finite_and_agrees_with_the_log_probabilities(dtype):
     torch.testing.assert_close(found["log_sum_p2"], torch.logsumexp(2 * logp_EV, 1), rtol=1e-5, atol=1e-5)
 
 
-class Watch(TorchDispatchMode):
-    """The largest and the most live values that rows of logits take, forward and backward."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.width, self.largest, self.live, self.most = width, 0, 0, 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        for item in out if isinstance(out, (tuple, list)) else (out,):
-            if isinstance(item, Tensor) and item.dim() == 2 and item.shape[1] == self.width:
-                self._note(item)
-        return out
-
-    def _note(self, item: Tensor) -> None:
-        self.largest = max(self.largest, item.numel())
-        self.live += item.numel()
-        self.most = max(self.most, self.live)
-        weakref.finalize(item, self._forget, item.numel())
-
-    def _forget(self, size: int) -> None:
-        self.live -= size
-
-
-def watched(edges: int, chunk: int) -> Watch:
-    torch.manual_seed(0)
-    width, hidden = 64, 6
-    mine = [torch.randn(edges, hidden, requires_grad=True), torch.randn(width, hidden, requires_grad=True)]
-    theirs = [torch.randn(edges, hidden), torch.randn(width, hidden)]
-    targets = Targets(torch.randint(width, (edges,)))
-    gc.collect()
-    policy, reference = Distributions(mine[0], Head(mine[1])), Distributions(theirs[0], Head(theirs[1]))
-    with Watch(width) as watch:
-        found = token_statistics((*WANTED, Rival()), policy, reference, targets, chunk)
-        torch.cat(list(found.values())).sum().backward()
-    assert all(part.grad is not None for part in mine)
-    return watch
-
-
-def test_no_more_than_a_chunk_of_logits_exists_at_a_time():
-    """However many edges there are: in the forward pass, in the recomputation, and in the backward pass."""
-    few, many = watched(edges=9, chunk=3), watched(edges=90, chunk=3)
-    assert few.largest == many.largest <= max(3, 6) * 64  # the head's own gradient has 6 x 64 values
-    assert many.most == few.most
-    assert watched(edges=90, chunk=30).largest == 30 * 64  # so that the two lines above see something
-
-
 def naive_logits(model: Any, rows: Any) -> Tensor:
     """Logits that predict every response token, B x K x T flattened in that order, from whole rows."""
     found = []
@@ -269,69 +218,3 @@ def test_what_is_missing_is_said():
     with pytest.raises(ValueError, match="11 tokens and the reference's 13"):
         token_statistics(WANTED, distributions(mine), distributions(wider), targets, 3)
     assert Scoring().statistics((), distributions(mine), None, None) == {}  # type: ignore[arg-type]
-
-
-def logp_of(*probabilities: float) -> Tensor:
-    return torch.tensor(probabilities, dtype=torch.float64).log()
-
-
-def test_a_rival_is_drawn_from_the_likeliest_others_as_often_as_they_are_likely():
-    """The token is 0.4; of the others 0.3, 0.2 and 0.04 the two likeliest: 3 in 5 and 2 in 5."""
-    count = 40_000
-    logp_CV = logp_of(0.3, 0.4, 0.04, 0.06 - 1e-9, 0.2).expand(count, 5)
-    torch.manual_seed(0)
-    drawn = Rival(top=2)(logp_CV, logp_CV, torch.ones(count, dtype=torch.long)).exp()
-    shares = {p: float((drawn - p).abs().lt(1e-6).double().mean()) for p in (0.3, 0.2)}
-    assert sum(shares.values()) == 1.0
-    assert shares[0.3] == pytest.approx(0.6, abs=4 * (0.24 / count) ** 0.5)
-
-
-def test_of_one_the_rival_is_the_likeliest_other_and_of_many_never_the_token():
-    torch.manual_seed(1)
-    logp_CV = torch.randn(500, 7).log_softmax(1)
-    token_C = torch.randint(7, (500,))
-    others = logp_CV.scatter(1, token_C[:, None], -torch.inf)
-    assert torch.equal(Rival(top=1)(logp_CV, logp_CV, token_C), others.amax(1))
-    own = logp_CV.gather(1, token_C[:, None])[:, 0]
-    for top in (2, 6, 7, 100):
-        assert not Rival(top=top)(logp_CV, logp_CV, token_C).eq(own).any()
-
-
-def test_a_rival_without_a_choice_gives_no_loss_and_no_gradient():
-    logp_CV = torch.tensor([[0.0, -torch.inf], [-0.5, -0.9]], requires_grad=True)
-    token_C = torch.tensor([0, 0])
-    rival_C = Rival()(logp_CV, logp_CV, token_C)
-    assert rival_C.tolist() == pytest.approx([FORCED, -0.9])
-    contrast_C = torch.nn.functional.softplus(logp_CV[:, 0] - rival_C)
-    (found,) = torch.autograd.grad(contrast_C.sum(), logp_CV)
-    assert contrast_C[0] == 0 and found[0].eq(0).all() and found[1].all()
-
-
-def test_the_rival_of_the_backward_pass_is_that_of_the_forward_pass():
-    """Chunks are computed again there, and must draw the same tokens."""
-    mine, _ = heads()
-    token_E = torch.randint(VOCABULARY, (EDGES,))
-    for seed in range(5):
-        torch.manual_seed(seed)
-        value_E = token_statistics((Rival(),), distributions(mine), None, Targets(token_E), 2)["rival"]
-        logp_EV = logits_of(mine, 1.0, None).log_softmax(1)
-        drawn_E = (logp_EV - value_E[:, None]).abs().argmin(1)
-        assert not drawn_E.eq(token_E).any()
-        torch.rand(3)  # what the policy's own backward pass may draw
-        expected = torch.autograd.grad(logp_EV.gather(1, drawn_E[:, None]).sum(), mine)
-        for a, b in zip(torch.autograd.grad(value_E.sum(), mine), expected, strict=True):
-            torch.testing.assert_close(a, b)
-
-
-def test_rivals_come_from_the_random_state_that_checkpoints_keep():
-    mine, _ = heads()
-    token_E = torch.randint(VOCABULARY, (EDGES,))
-
-    def draw() -> Tensor:
-        return token_statistics((Rival(),), distributions(mine), None, Targets(token_E), 2)["rival"].detach()
-
-    state = torch.get_rng_state()
-    first, second = draw(), draw()
-    assert not torch.equal(first, second)
-    torch.set_rng_state(state)
-    assert torch.equal(draw(), first) and torch.equal(draw(), second)
