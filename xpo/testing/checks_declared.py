@@ -167,8 +167,10 @@ def every_field_is_read(objective: Any) -> None:
     sizes = (t, dataclasses.replace(t, reward_BK=10 * t.reward_BK))
     for field, other in variants(objective):
         if objective.token_statistics == other.token_statistics:
-            found = [torch.cat([_loss_and_slopes(part, size) for size in sizes]) for part in (objective, other)]
-            differ(*found, f"neither the loss nor its gradient depends on {field}")
+            one, two = (
+                torch.cat([_loss_and_slopes(part, size) for size in sizes]) for part in (objective, other)
+            )
+            differ(one, two, f"neither the loss nor its gradient depends on {field}")
         texts = [(part.definitions, part.text("r", "r", "")) for part in (objective, other)]
         require(texts[0] != texts[1], f"the formula's text does not show {field}")
 
