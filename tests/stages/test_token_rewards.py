@@ -107,6 +107,13 @@ def test_a_world_of_enumerated_responses(tmp_path):
     torch.testing.assert_close(scorer.score_BK(batch)[0], rewards, atol=1e-4, rtol=1e-3)
 
 
+def test_an_adapter_without_its_base_is_no_scorer(tmp_path):
+    lora = [item.replace("merge=true", "merge=false") for item in KINDS["lora"]]
+    out = run(tmp_path, "algo=q_star", "trainer.steps=1", *lora)
+    with pytest.raises(UserError, match="run with adapter.merge=true"):
+        ImplicitReward.of_run(out)
+
+
 def test_without_rewards_of_tokens_nothing_is_left_and_the_scorer_says_so(tmp_path):
     out = run(tmp_path, "algo=dpo", "trainer.steps=1")
     assert not any((out / name).exists() for name in (*FILES, "reference"))

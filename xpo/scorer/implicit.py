@@ -118,6 +118,11 @@ class ImplicitReward:
         config, model, reference = (folder / name for name in ("config.yaml", "model", REFERENCE))
         if not config.is_file() or not model.is_dir():
             raise UserError(f"{folder} is no folder of a finished run: it has no config.yaml and model/")
+        if (model / "adapter_config.json").is_file():
+            raise UserError(
+                f"{model} is an adapter without its base: run with adapter.merge=true, or give of_folders "
+                "the folder of a merged model"
+            )
         c = instantiate(yaml.safe_load(config.read_text(encoding="utf-8")))
         if c.reference.given and not reference.is_dir():
             raise UserError(
