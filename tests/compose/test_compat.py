@@ -65,7 +65,6 @@ CASES = [
     (["reference=previous"], "has one round"),
     (["sft=parallel", "adapter=lora", "adapter.merge=false"], "adapter.merge=false has nothing"),
     (["algo=ipo", "weighting=batch_beta", "data.mode=sampled"], "fixes the scale"),
-    (["algo=sft", "weighting=batch_beta", "data.mode=sampled"], "eats none"),
     (["algo=sft", "weighting=on_policy_likelihood"], "weighs comparisons and labels"),
     (["algo=unlikelihood", "weighting=log_mean_exp", "reduce=tokens", "data.mode=sampled"], "by tokens"),
     (["algo=pro", "reward_form=pairwise"], "does not read"),

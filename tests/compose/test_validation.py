@@ -10,6 +10,7 @@ NEEDS_A_VALUE = {
     "model=hf": ["model.path=x"],
     "data=jsonl": ["data.path=x"],
     "reference=model": ["reference.path=x"],
+    "reference=adapter": ["reference.path=x"],
 }
 
 

@@ -1,13 +1,16 @@
-"""Runs of claims: the real command, one process each, its metrics read from ``summary.json``."""
+"""Runs of claims: the real command's own functions in a few lasting processes, or, with a fault built in, the
+real command in a process of its own. Metrics are read from ``summary.json``."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +44,13 @@ class Plan:
     broken: bool = False
     worlds: tuple[int, ...] = WORLDS
 
+    def shortened(self) -> tuple[str, ...]:
+        """Overrides of a dry run."""
+        if self.steps is None:
+            return ()
+        stages = (f"hp.sft.{stage}.steps={self.steps}" for stage in ("separate", "parallel"))
+        return (f"trainer.steps={self.steps}", *stages)
+
     def variants(self) -> tuple[Variant, ...]:
         """All runs of a claim; of a dry run or of a mutant the first alone."""
         if self.steps is not None or self.broken:
@@ -61,8 +71,9 @@ def measure(
     claims: Sequence[Claim], plan: Plan, report: Callable[[str], None] = print
 ) -> dict[str, list[Outcome]]:
     """Run every variant of every claim, equal commands once; ``RuntimeError`` if a run fails."""
-    with ThreadPoolExecutor(plan.jobs) as pool:
-        runs = _Runs(plan, pool, report)
+    context = multiprocessing.get_context("spawn")
+    with ThreadPoolExecutor(plan.jobs) as pool, ProcessPoolExecutor(plan.jobs, context) as processes:
+        runs = _Runs(plan, pool, processes, report)
         waiting = [
             (claim, variant, runs.of(claim, claim.run, variant), runs.against(claim, variant))
             for variant in plan.variants()  # all seeds of all claims before the other worlds
@@ -79,8 +90,10 @@ def measure(
 class _Runs:
     """The runs that were asked for; two claims with the same command share one."""
 
-    def __init__(self, plan: Plan, pool: ThreadPoolExecutor, report: Callable[[str], None]) -> None:
-        self._plan, self._pool, self._report = plan, pool, report
+    def __init__(
+        self, plan: Plan, pool: Executor, processes: Executor, report: Callable[[str], None]
+    ) -> None:
+        self._plan, self._pool, self._processes, self._report = plan, pool, processes, report
         self._started: dict[tuple[object, ...], Future[Metrics]] = {}
 
     def of(
@@ -96,17 +109,29 @@ class _Runs:
         return None if claim.against is None else self.of(claim, claim.against, variant, "_against")
 
     def _run(self, claim: Claim, overrides: Sequence[str], variant: Variant, folder: Path) -> Metrics:
-        metrics = _run(claim, overrides, variant, self._plan, folder)
+        broken = self._plan.broken and claim.mutant is not None
+        arguments = [*overrides, *variant.overrides(), *self._plan.shortened()]
+        if broken:
+            program = [sys.executable, "-m", "xpo.claims.mutants", str(claim.mutant)]
+            metrics = metrics_of(claim.name, [*program, *arguments, f"hydra.run.dir={folder}"], folder)
+        else:
+            metrics = self._processes.submit(run_here, claim.name, arguments, folder).result()
         self._report(f"{claim.name}: seed {variant.seed}, world {variant.world}")
         return metrics
 
 
-def _run(claim: Claim, overrides: Sequence[str], variant: Variant, plan: Plan, folder: Path) -> Metrics:
-    steps = (
-        () if plan.steps is None else (f"trainer.steps={plan.steps}", f"hp.sft.separate.steps={plan.steps}")
-    )
-    arguments = [*_program(claim, plan), *overrides, *variant.overrides(), *steps, f"hydra.run.dir={folder}"]
-    return metrics_of(claim.name, arguments, folder)
+def run_here(claim: str, overrides: Sequence[str], folder: Path) -> dict[str, float]:
+    """One run in this process, as the command would run it; what it prints goes to ``log.txt``."""
+    from xpo.compose import build, compose_config
+    from xpo.stages.job import execute
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "log.txt", "w", encoding="utf-8") as log, contextlib.redirect_stdout(log):
+        with contextlib.redirect_stderr(log):
+            try:
+                return execute(build(compose_config(list(overrides))), folder, argv=list(overrides))
+            except Exception as error:
+                raise RuntimeError(f"claim {claim}: {' '.join(overrides)} failed: {error}") from error
 
 
 def metrics_of(claim: str, arguments: Sequence[str], folder: Path) -> dict[str, float]:
@@ -119,11 +144,3 @@ def metrics_of(claim: str, arguments: Sequence[str], folder: Path) -> dict[str, 
         tail = (done.stdout + done.stderr)[-2000:]
         raise RuntimeError(f"claim {claim}: {' '.join(arguments)} exited with {done.returncode}\n{tail}")
     return json.loads((folder / "summary.json").read_text(encoding="utf-8"))["metrics"]
-
-
-def _program(claim: Claim, plan: Plan) -> Iterator[str]:
-    yield from (sys.executable, "-m")
-    if plan.broken and claim.mutant is not None:
-        yield from ("xpo.claims.mutants", claim.mutant)
-    else:
-        yield "xpo"

@@ -149,7 +149,7 @@ def _wrong_push(objective: Any, level: float) -> str | None:
 
 def a_list_is_the_sum_of_its_pairs(objective: Any) -> None:
     """For comparisons: each pair of a list, as a row of two, with its own mass."""
-    if "comparisons" not in objective.needs or objective.coupled or objective.listwise:
+    if "comparisons" not in objective.needs or objective.coupled:
         return
     t = toy()
     assert t.batch.prefer_BKK is not None

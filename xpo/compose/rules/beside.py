@@ -36,15 +36,20 @@ def _noise_is_in_labels(c: Composition) -> Reason | None:
 
 
 def _weighting_has_something_to_weigh(c: Composition) -> Reason | None:
-    labels = {"comparisons", "labels"} & c.objective.needs
-    if not c.weighting.applies or (labels if c.weighting.mass_text() else c.objective.reads_reward):
-        return None
-    what = "comparisons and labels" if c.weighting.mass_text() else "rewards and their losses"
-    read = f"reads {', '.join(sorted(c.objective.needs))}" if c.weighting.mass_text() else "eats none"
-    return Reason(
-        f"{c.choice('weighting')} weighs {what}, and {c.choice('objective')} {read}.",
-        ("weighting", "objective"),
-    )
+    """Losses of rows are there in any case."""
+    masses, labels = c.weighting.mass_text(), {"comparisons", "labels"} & c.objective.needs
+    if masses and not labels:
+        return Reason(
+            f"{c.choice('weighting')} weighs comparisons and labels, and {c.choice('objective')} reads "
+            f"{', '.join(sorted(c.objective.needs))}.",
+            ("weighting", "objective"),
+        )
+    if c.weighting.rescales and not c.objective.reads_reward:
+        return Reason(
+            f"{c.choice('weighting')} rescales rewards, and {c.choice('objective')} eats none.",
+            ("weighting", "objective"),
+        )
+    return None
 
 
 def _vocabulary_of_the_reference(c: Composition) -> Reason | None:
