@@ -74,7 +74,10 @@ CASES = [
     (["algo=pl_dpo", "label_noise=smoothing"], "how surely"),
     (["algo=pl_dpo", "reward=explicit", "reward.scale=2"], "leaves as it is"),
     (["algo=pl_dpo", "weighting=on_policy_likelihood"], "how much a comparison counts"),
-    (["algo=kto", "arity=pair", "feedback=preference", "weighting=density_ratio", "data.mode=sampled"], "whole"),
+    (
+        ["algo=kto", "arity=pair", "feedback=preference", "weighting=density_ratio", "data.mode=sampled"],
+        "whole",
+    ),
     (["algo=sft", "label_noise=flips"], "nothing would change"),
     (["algo=sft", "weighting=on_policy_likelihood"], "weighs comparisons and labels"),
     (["algo=pro", "weighting=on_policy_likelihood"], "weighs comparisons and labels"),

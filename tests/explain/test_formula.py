@@ -1,6 +1,5 @@
 """The printed objective evaluates to the trained loss, for every preset and many overrides."""
 
-import dataclasses
 import functools
 
 import numpy as np
@@ -8,9 +7,10 @@ import pytest
 import torch
 
 from tests.explain.interpreter import evaluate
-from xpo.arrow import OffPolicy, Scores, Steps
+from tests.explain.whole_step import per_row, settled
+from xpo.arrow import OffPolicy, Scores
 from xpo.compose import build, compose_config, presets
-from xpo.contracts import Batch, Packed, Step, StepTotals
+from xpo.contracts import Batch, Packed, StepTotals
 from xpo.explain.formula import formula
 
 SIZES = {"single": [1, 1, 1], "pair": [2, 2, 2], "list": [2, 4, 3]}
@@ -142,39 +142,6 @@ def trained_and_written(overrides, seed=0):
         evaluate(text, [row | own for row, own in zip(rows, per_row(symbols, rows), strict=True)], given),
         text,
     )
-
-
-def settled(arrow, batch, scores):
-    """The whole-step statistics, these rows being the step, and the names that the text has for them."""
-    steps, symbols = Steps(), {}
-    if arrow.objective.statistic_rows != "none":
-        step = whole(arrow.objective, arrow.observed(batch, scores), batch)
-        steps = dataclasses.replace(steps, objective=step)
-        symbols |= arrow.objective.symbols(step, batch)
-    if arrow.weighting.statistic_rows != "none":
-        step = whole(arrow.weighting, arrow.weighed(batch, scores, steps.objective), batch)
-        steps = dataclasses.replace(steps, weighting=step)
-        symbols |= arrow.weighting.symbols(step, batch, arrow.reward.beta)
-    return steps, symbols
-
-
-def whole(part, values, batch):
-    step = Step(values, batch.weight_B, batch.index_B, torch.zeros(part.memory, dtype=values.dtype))
-    return dataclasses.replace(step, memory=part.remember(step)) if part.memory else step
-
-
-def per_row(symbols, rows):
-    """Numbers of the whole step as they are, those of rows one by one, without padding."""
-    for b, row in enumerate(rows):
-        yield {name: of_row(value, b, row["K"]) for name, value in symbols.items()}
-
-
-def of_row(value, b, responses):
-    if isinstance(value, tuple):  # a table for each row
-        return value[b].numpy()
-    if value.ndim == 0:
-        return value.item()
-    return value[b].item() if value.ndim == 1 else value[b][:responses].numpy()
 
 
 @pytest.mark.parametrize("algo", presets())

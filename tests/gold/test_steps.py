@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 import pytest
-import torch
 from torch import Tensor
 
 from xpo.compose import build, compose_config

@@ -103,8 +103,8 @@ class Gold:
             )
         if parts.schedule.chunks:
             return (
-                f"data.mode=population has one row per prompt, and {parts.choice('schedule')} trains each round "
-                "on other rows (schedule.rows=all repeats them)."
+                f"data.mode=population has one row per prompt, and {parts.choice('schedule')} trains each "
+                "round on other rows (schedule.rows=all repeats them)."
             )
         if parts.objective.hard_labels:
             return (

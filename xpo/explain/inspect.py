@@ -82,7 +82,8 @@ def prepared(overrides: list[str], split: str) -> tuple[Sequence[Row], Any]:
     loaded = composition.model.load(seed=composition.seed, texts=source.texts, tokenizer=source.tokenizer)
     source.tokenize(loaded.tokenizer, window(loaded.model))
     scoring = Scoring(path=choose_path(loaded.model)[0], support=source.support)
-    rows = source.rows(Policy(loaded.model, loaded.tokenizer, scoring, not loaded.untrained), arrow.needs)
+    start = Policy(loaded.model, loaded.tokenizer, scoring, trained=not loaded.untrained)
+    rows = source.rows(start, arrow.needs)
     return (rows.train if split == "train" else rows.test), loaded.tokenizer
 
 

@@ -12,9 +12,10 @@ so all are met at once: d_i = fit_scale r_i + c(x), whatever the pair measure.
 
 A loss of lists fits log-odds too where each list's loss is least at d_i - d_j = fit_scale (r_i - r_j): the
 cross entropy and the KL between softmax(r) and softmax(d) (Ji et al. 2024, arXiv 2402.00856; Chen et al.
-2024, arXiv 2402.05369), at reward.scale s with r / s for r; and the likelihood of Plackett and Luce for orders
-that are drawn from it: its expectation is the entropy of the order plus a KL, 0 at the true rewards. Where
-scores are drawn (the annotator's bear noise) their softmax and their sigmoid are biased: nothing is claimed.
+2024, arXiv 2402.05369), at reward.scale s with r / s for r; and the likelihood of Plackett and Luce for
+orders that are drawn from it: its expectation is the entropy of the order plus a KL, 0 at the true rewards.
+Where scores are drawn (the annotator's bear noise) their softmax and their sigmoid are biased: nothing is
+claimed.
 
 **An objective that fits win rates** (``fits`` is "win_rate": (d_i - d_j - fit_scale / 2)^2, which is IPO with
 fit_scale = 1 / tau). Its minimiser for one pair, fit_scale (P_ij - 1/2), is no difference of one function, so

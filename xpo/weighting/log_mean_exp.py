@@ -17,7 +17,7 @@ from xpo.weighting.base import Weighting
 @register("weighting", "log_mean_exp")
 @dataclass(frozen=True)
 class LogMeanExp(Weighting):
-    """Dr. DPO: -t log mean_i exp(-loss_i / t) over the step. Wu et al. 2024, arXiv 2407.07880.
+    """-t log mean_i exp(-loss_i / t) over the step, as in Dr. DPO. Wu et al. 2024, arXiv 2407.07880.
 
     A soft minimum: ``temperature`` t to infinity is the mean, t to 0 the lowest loss. The mean is over the
     weighted rows of the whole step and all ranks; the published code takes that of each micro-batch.
