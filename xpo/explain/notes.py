@@ -158,12 +158,18 @@ def notes(c: Composition, arrow: OffPolicy) -> list[str]:
     return [*found, optimum(c)]
 
 
-def optimum(c: Composition) -> str:
-    """What the loss is known to converge to on a whole population with labels as it takes them for."""
+def optimum_is_known(c: Composition) -> bool:
+    """Whether the loss has a known optimum on a whole population with labels as it takes them for."""
     from xpo.gold.target import has_target
 
     rate = c.label_noise.undone
-    if rate is None or not has_target(c, label_noise=rate):
+    return rate is not None and has_target(c, label_noise=rate)
+
+
+def optimum(c: Composition) -> str:
+    """What that optimum is."""
+    rate = c.label_noise.undone
+    if not optimum_is_known(c):
         return "No exact optimum is claimed."
     fitted = {"log_odds": "r", "scores": "r", "win_rate": "P(y beats the reference)"}[c.objective.fits]
     fitted = "log(demonstrator / reference)" if c.feedback.contrasts else fitted
