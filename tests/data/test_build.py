@@ -87,7 +87,7 @@ def test_needs_are_checked_on_the_rows(write: Callable[..., str], tokenizer: Any
     path = write(PAIRS)
     run(path, tokenizer, needs=frozenset({"comparisons", "labels", "demonstrations"}))
     with pytest.raises(
-        DataError, match="rows.jsonl:1: the objective needs scores, and this row of train carries none"
+        DataError, match="rows.jsonl:1: this combination needs scores .*, and this row of train carries none"
     ):
         run(path, tokenizer, needs=frozenset({"scores"}))
 

@@ -6,15 +6,18 @@ None. The nearest combination that works is found by search over the options of 
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import combinations, product
 from typing import Any
 
+import yaml
+
 from xpo import registry
 from xpo.compose.compose import compose_config, presets
-from xpo.compose.composition import Composition
+from xpo.compose.composition import Composition, instantiate
 from xpo.compose.errors import Refused
 from xpo.compose.groups import AXES, GROUPS
 from xpo.compose.rules import RULES, Reason
@@ -26,7 +29,20 @@ def check(composition: Composition) -> None:
     """Raise ``Refused`` with the reason and the nearest combination that works."""
     reason = first_reason(composition)
     if reason is not None:
-        raise Refused(reason.text, reason.fix or nearest(composition, reason))
+        fix = reason.fix if _helps(composition, reason.fix) else ()
+        raise Refused(reason.text, fix or nearest(composition, reason))
+
+
+def _helps(composition: Composition, fix: tuple[str, ...]) -> bool:
+    """Whether settings (``group.key=value``) make a combination that works; others are trusted."""
+    config = copy.deepcopy(composition.config)
+    for change in fix:
+        address, _, value = change.partition("=")
+        group, _, key = address.partition(".")
+        if not key:
+            return True
+        config[group][key] = yaml.safe_load(value)
+    return bool(fix) and first_reason(instantiate(config)) is None
 
 
 def first_reason(composition: Composition) -> Reason | None:

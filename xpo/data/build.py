@@ -29,6 +29,16 @@ _FIELD = {
 }
 """Where a row carries each of contracts.FEEDBACK."""
 
+_COLUMN = {
+    "comparisons": "chosen and rejected, or completions with scores or ranks",
+    "labels": "label, or a pair or list to cut",
+    "scores": "scores, score, or score_chosen and score_rejected",
+    "wins": "wins, beside completions",
+    "demonstrations": "a response to imitate",
+    "margins": "margin, or margins beside completions",
+}
+"""Columns of files that can bring it."""
+
 
 class Data(Protocol):
     """A data option that reads text (or messages) from somewhere."""
@@ -157,7 +167,8 @@ def _check(split: str, rows: Sequence[Row], counts: Counts, needs: frozenset[str
         lacking = next((row for row in rows if getattr(row, _FIELD[need]) is None), None)
         if lacking is not None:
             raise DataError(
-                f"{lacking.source}: the objective needs {need}, and this row of {split} carries none"
+                f"{lacking.source}: this combination needs {need} ({_COLUMN[need]}), and this row of {split} "
+                "carries none. Add the column, or see `xpo explain` for what reads it."
             )
 
 

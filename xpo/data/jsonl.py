@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, Literal
 
+from xpo.arrow import OffPolicy
 from xpo.compose.errors import did_you_mean
 from xpo.data.columns import FORMATS, detect, names
 from xpo.data.counts import Counts
@@ -87,8 +88,11 @@ class Jsonl:
             on_long_row=self.on_long_row,
         )
 
-    def refusal(self, parts: Any) -> None:
-        """Files fit any composition as far as can be known before they are read."""
+    def refusal(self, parts: Any) -> tuple[str, tuple[str, ...]] | None:
+        """Files fit any composition as far as can be known before they are read; unread settings do not."""
+        if self.standardise_scores and "scores" not in OffPolicy.of(parts, parts.reference.given).needs:
+            text = f"data.standardise_scores is not read: {parts.choice('objective')} reads no scores."
+            return text, ("data.standardise_scores=false",)
         return None
 
     def open(self, parts: Any) -> Any:

@@ -16,6 +16,9 @@ from xpo.data.words import Malformed, joined, text_of
 Values = Mapping[str, Any]
 """Our column name -> value; a column that the row lacks is not in it."""
 
+LARGEST = 1e12
+"""Of a score or margin: differences of larger ones have no digits left in float32."""
+
 
 def parse(form: str, values: Values, where: str) -> Record:
     """One record. Raises ``BadRow`` with the place, what is wrong and a valid row of this format."""
@@ -130,6 +133,10 @@ def _number(value: Any, column: str) -> float:
         raise Malformed("non-finite number", f"column {column!r} is beyond 1e308: {value!r:.20}...") from None
     if not math.isfinite(number):
         raise Malformed("non-finite number", f"column {column!r} must be finite, got {value}")
+    if abs(number) > LARGEST:
+        raise Malformed(
+            "out of range", f"column {column!r} must be at most {LARGEST:g} in size, got {value:g}"
+        )
     return number
 
 
@@ -160,6 +167,14 @@ def _wins(values: Values, size: int) -> Matrix | None:
     matrix = _matrix(values, "wins", size)
     if any(not 0.0 <= share <= 1.0 for row in matrix or () for share in row):
         raise Malformed("out of range", "column 'wins' holds probabilities: numbers from 0 to 1")
+    for i, j in itertools.combinations(range(size if matrix else 0), 2):
+        assert matrix is not None
+        if not math.isclose(matrix[i][j] + matrix[j][i], 1.0, abs_tol=1e-3):
+            raise Malformed(
+                "out of range",
+                f"wins[{i}][{j}] is {matrix[i][j]:g} and wins[{j}][{i}] is {matrix[j][i]:g}: one of two "
+                "responses wins, so the two sum to 1",
+            )
     return matrix
 
 

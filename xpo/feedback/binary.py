@@ -49,6 +49,10 @@ class Binary:
     def _verdict(self, record: Record) -> list[int]:
         """+1 good, -1 bad, 0 neither, for each response."""
         if record.labels is not None:
+            if self.threshold is not None:
+                raise DataError(
+                    f"{record.where}: feedback.threshold cuts scores, and this row has labels; set it to null"
+                )
             return [1 if label else -1 for label in record.labels]
         merit = record.merit
         if merit is None:

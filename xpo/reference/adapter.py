@@ -13,6 +13,8 @@ from xpo.reference.prepared import Prepared, snapshot, standing
 from xpo.registry import register
 from xpo.scoring.score import Scoring
 
+NAME = "reference"
+
 
 @register("reference", "adapter")
 @dataclass(frozen=True)
@@ -33,26 +35,40 @@ class Adapter:
 
     def prepare(self, policy: Any, scoring: Scoring, tokenizer: Any) -> Prepared:
         """Log-probs of base + adapter."""
-        from peft import PeftModel
-
-        if not (Path(self.path) / "adapter_config.json").is_file():
-            raise UserError(
-                f"reference.path={self.path} holds no adapter_config.json; give the folder of a saved "
-                "adapter, or reference=model for a whole model"
-            )
-        model = snapshot(policy)
-        with warnings.catch_warnings():
-            # peft 0.21 reads a property that transformers 5.23 has renamed
-            warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
-            try:
-                if isinstance(model, PeftModel):
-                    model.load_adapter(self.path, "reference")
-                    model.set_adapter("reference")
-                else:
-                    model = PeftModel.from_pretrained(model, self.path)
-            except (ValueError, RuntimeError, KeyError) as error:
+        folder = Path(self.path)
+        for name in ("adapter_config.json", "adapter_model.safetensors"):
+            if not (folder / name).is_file():
                 raise UserError(
-                    f"reference.path={self.path} does not fit the policy's model: {error}"
-                ) from error
+                    f"reference.path={self.path} holds no {name}; give the folder of a saved adapter, or "
+                    "reference=model for a whole model"
+                )
+        try:
+            model = _with_adapter(snapshot(policy), folder)
+        except Exception as error:  # whatever peft and safetensors make of a folder that is no adapter
+            raise UserError(
+                f"reference.path={self.path} is no adapter of the policy's model: {error}"
+            ) from error
         model.eval().requires_grad_(False)
         return Prepared(standing(model), scoring, fingerprint(model))
+
+
+def _with_adapter(model: Any, folder: Path) -> Any:
+    """The model under the adapter of a folder, every weight of which must find its place."""
+    from peft import PeftModel, get_peft_model_state_dict
+    from safetensors import safe_open
+
+    with warnings.catch_warnings():
+        # peft 0.21 reads a property that transformers 5.23 has renamed
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        warnings.filterwarnings("ignore", "Found missing adapter keys")  # told below, as an error
+        if isinstance(model, PeftModel):
+            model.load_adapter(str(folder), NAME)
+            model.set_adapter(NAME)
+        else:
+            model = PeftModel.from_pretrained(model, str(folder), adapter_name=NAME)
+    with safe_open(str(folder / "adapter_model.safetensors"), "pt") as file:
+        given = set(file.keys())
+    wanted = set(get_peft_model_state_dict(model, adapter_name=NAME))
+    if given != wanted:
+        raise ValueError(f"its weights and the model's differ, the first is {sorted(given ^ wanted)[0]}")
+    return model

@@ -21,7 +21,7 @@ class Moving(nn.Module):
     def __init__(self, policy: nn.Module, rate: float, every: int | None) -> None:
         super().__init__()
         self._policy = (policy,)  # in a tuple: not a submodule, its weights are saved elsewhere
-        self._rate, self._every = rate, every
+        self._rate, self.every = rate, every
         for number, weight in enumerate(self._trained()):
             self.register_buffer(f"weight_{number}", weight.detach().clone())
 
@@ -34,7 +34,7 @@ class Moving(nn.Module):
 
     def follow(self, step: int) -> None:
         """Call after every optimizer step, with its number."""
-        if self._every is None or step % self._every:
+        if self.every is None or step % self.every:
             return
         with torch.no_grad():
             for weight, copy in self._pairs():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from xpo.contracts import Batch
+from xpo.errors import UserError
 from xpo.run.log import MetricLog
 from xpo.run.metrics import Accumulator, derived
 from xpo.run.progress import Bar, progress
@@ -83,8 +85,19 @@ class TrainingLog(Callback):
         if self._due(step):
             self.latest = derived(self._metrics.flush())
             self._log.log(self.latest, step, self._stage)
+            self._check(step)
         if self._bar is not None:
             self._bar.advance(1, {name: self.latest[name] for name in self._shown if name in self.latest})
+
+    def _check(self, step: int) -> None:
+        """``UserError`` for a loss that is no number: no step after it can mean anything."""
+        loss = self.latest.get("loss", 0.0)
+        if not math.isfinite(loss):
+            raise UserError(
+                f"training ({self._stage}) step {step}: the loss is {loss}. Lower optimizer.lr, set "
+                "trainer.clip_grad_norm, or look at the method's own scales (`xpo explain`); metrics.jsonl "
+                "has what was logged before."
+            )
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._stack.close()

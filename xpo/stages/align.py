@@ -48,6 +48,11 @@ def align(alignment: Alignment) -> dict[str, float]:
         with c.trainer.autocast(module.device.type):
             return {**_held_out(alignment, module, test_ref), **_measured(alignment, model)}
 
+    moving = reference.moving
+    if moving is not None and moving.every is not None and moving.every > steps:
+        say(
+            f"THE REFERENCE NEVER MOVES: reference.every={moving.every} is more than the {steps} steps to come"
+        )
     setting.manifest.record(
         sizes=_sizes(alignment, steps, loader),
         hashes={"reference": reference.fingerprint, **_row_hashes(alignment)},

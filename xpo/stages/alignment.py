@@ -40,7 +40,7 @@ class Turn:
 
     def share(self, steps: int) -> int:
         """This round's part of all steps."""
-        return max(1, steps * self.number // self.of - steps * (self.number - 1) // self.of)
+        return steps * self.number // self.of - steps * (self.number - 1) // self.of
 
 
 class Finish(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from torch import nn
 
 from xpo.contracts import Batch, Row, masked
 from xpo.data.loader import EvalLoader
-from xpo.run.checkpoints import lean_names
-from xpo.run.files import output_folder
+from xpo.errors import UserError
+from xpo.reference.prepared import Prepared
+from xpo.run.checkpoints import check_whole, lean_names
+from xpo.run.files import OutputError, output_folder
 from xpo.run.ranks import rank
 from xpo.run.say import say
 from xpo.scoring.parts import evaluating
@@ -29,7 +32,7 @@ def align_in_rounds(alignment: Alignment) -> dict[str, float]:
     chunks = _chunks(alignment)
     option = alignment.setting.composition.reference
     lasting = None if option.renewed else make_reference(alignment, lasting=True)
-    done = _resume(alignment)
+    done = _resume(alignment, lasting)
     metrics: dict[str, float] = {}
     for number in range(done + 1, schedule.rounds + 1):
         say(f"round {number} of {schedule.rounds}: {len(chunks[number - 1])} rows")
@@ -42,7 +45,7 @@ def align_in_rounds(alignment: Alignment) -> dict[str, float]:
             )
         )
         if number < schedule.rounds:
-            _save(alignment, number)
+            _save(alignment, lasting, number)
     return metrics
 
 
@@ -56,7 +59,7 @@ def _chunks(alignment: Alignment) -> list[Sequence[Row]]:
         rows = [rows[i] for i in sorted(range(len(rows)), key=lambda i: (-ease[i], i))]
     size, count = len(rows), schedule.rounds
     if size < count:
-        raise ValueError(f"{size} rows cannot be cut into {count} rounds: lower schedule.rounds")
+        raise UserError(f"{size} rows cannot be cut into {count} rounds: lower schedule.rounds")
     return [rows[size * n // count : size * (n + 1) // count] for n in range(count)]
 
 
@@ -88,26 +91,59 @@ def _path(alignment: Alignment, number: int) -> Path:
     return alignment.setting.checkpoints / f"round-{number:03d}.pt"
 
 
-def _save(alignment: Alignment, number: int) -> None:
-    """The trained weights after a round: where the next one begins, also in another process."""
+def _parts(alignment: Alignment, reference: Prepared | None) -> dict[str, nn.Module]:
+    """Everything that a round changes and the next one begins with."""
+    parts: dict[str, nn.Module] = {"policy": alignment.policy.model}
+    if alignment.critic is not None:
+        parts["critic"] = alignment.critic
+    if reference is not None and reference.moving is not None:
+        parts["reference"] = reference.moving
+    return parts
+
+
+def _save(alignment: Alignment, reference: Prepared | None, number: int) -> None:
+    """What was trained, after a round: where the next one begins, also in another process."""
     if rank() != 0:
         return
-    model: nn.Module = alignment.policy.model
-    path, names = _path(alignment, number), lean_names(alignment.policy.model)
+    path = _path(alignment, number)
     output_folder(path.parent)
     partial = path.with_suffix(".partial")
-    torch.save({name: value for name, value in model.state_dict().items() if name in names}, partial)
+    torch.save({name: _trained(part) for name, part in _parts(alignment, reference).items()}, partial)
     os.replace(partial, path)
 
 
-def _resume(alignment: Alignment) -> int:
+def _trained(part: nn.Module) -> dict[str, torch.Tensor]:
+    names = lean_names(part)
+    return {name: value for name, value in part.state_dict().items() if name in names}
+
+
+def _resume(alignment: Alignment, reference: Prepared | None) -> int:
     """The last finished round, its weights loaded; 0 if there is none or the run begins anew."""
     c = alignment.setting.composition
+    saved = [_path(alignment, n) for n in range(1, c.schedule.rounds)]
     if c.trainer.resume != "auto":
+        for path in saved:
+            path.unlink(missing_ok=True)
         return 0
-    done = max((n for n in range(1, c.schedule.rounds) if _path(alignment, n).is_file()), default=0)
+    done = max((n for n, path in enumerate(saved, 1) if path.is_file()), default=0)
     if done:
-        path = _path(alignment, done)
-        say(f"rounds 1 to {done} are finished: going on from {path.name}")
-        alignment.policy.model.load_state_dict(torch.load(path, weights_only=True), strict=False)
+        say(f"rounds 1 to {done} are finished: going on from {saved[done - 1].name}")
+        _load(saved[done - 1], _parts(alignment, reference))
     return done
+
+
+def _load(path: Path, parts: dict[str, nn.Module]) -> None:
+    """``OutputError`` for a file that does not hold what the round left."""
+    check_whole(path)
+    try:
+        saved = torch.load(path, weights_only=True)
+        for name, part in parts.items():
+            missing = _trained(part).keys() - saved[name].keys()
+            if missing:
+                raise KeyError(sorted(missing)[0])
+            part.load_state_dict(saved[name], strict=False)
+    except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        raise OutputError(
+            f"{path} does not hold this run's weights ({error}). Take it away to train its round again, or "
+            "begin anew with trainer.resume=never."
+        ) from error

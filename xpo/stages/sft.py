@@ -15,6 +15,7 @@ from xpo.data.collate import Collator
 from xpo.data.loader import ProbeRows
 from xpo.data.plan import Sizes
 from xpo.divergence.none import NoDivergence
+from xpo.errors import UserError
 from xpo.label_noise.none import NoNoise
 from xpo.length.sum import Sum
 from xpo.margin.none import NoMargin
@@ -54,6 +55,11 @@ def wanted(setting: Setting, source: Source, loaded: Loaded) -> str | None:
 def run_sft(setting: Setting, source: Source, policy: Policy, loaded: Loaded) -> float:
     """Fine-tune the policy in place, or load the cached result of the same recipe; seconds of training."""
     rows = source.demonstrations()
+    if not rows.train:
+        raise UserError(
+            "the sft stage has nothing to imitate: no training row has a good response. Give demonstrations "
+            "(data.demonstrations), a trained model (model=hf), or set sft=none"
+        )
     path = setting.cache / "sft" / f"{recipe_key(setting, rows, loaded.fingerprint)}.safetensors"
     if path.is_file() and _load(path, policy.model):
         say(f"sft is done already: its weights come from {shown(path)}")

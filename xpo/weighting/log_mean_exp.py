@@ -38,8 +38,11 @@ class LogMeanExp(Weighting):
 
     def _whole(self, step: Step) -> Tensor:
         """The objective of the step."""
-        share_N = step.weight_N.log() - step.weight_N.sum().log()
-        return -self.temperature * torch.logsumexp(share_N - step.values_NF[:, 0] / self.temperature, 0)
+        share_N = step.weight_N / step.weight_N.sum()
+        least = step.values_NF[:, 0].min()
+        # relative to the least loss and through expm1, so that neither a small nor a large t loses digits
+        beyond_N = torch.expm1((least - step.values_NF[:, 0]) / self.temperature)
+        return least - self.temperature * torch.log1p((share_N * beyond_N).sum())
 
     def losses(self, loss_B: Tensor, batch: Batch, step: Step | None) -> Tensor:
         """Every row has the step's value, and the gradient that the row adds to it."""

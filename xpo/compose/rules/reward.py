@@ -29,7 +29,7 @@ def _no_idle_axis(c: Composition) -> Reason | None:
     own_form = c.objective.explicit_reward and c.reward_form.reads in c.objective.needs
     own_level = c.objective.credits_tokens and c.reward_level.per_token
     idle = {
-        "reference": c.reference.given,
+        "reference": c.reference.given and not c.anchor.needs_reference,
         "divergence": c.divergence.regularises,
         "length": c.length.has_offset or c.length.averages or c.length.several,
         "polarity": c.polarity.negative_only,

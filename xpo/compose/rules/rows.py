@@ -58,6 +58,17 @@ def _rows_have_a_fitting_size(c: Composition) -> Reason | None:
     return None
 
 
+def _rounds_have_steps(c: Composition) -> Reason | None:
+    if c.trainer.steps is None or c.trainer.steps >= c.schedule.rounds:
+        return None
+    return Reason(
+        f"{c.choice('schedule')} shares trainer.steps={c.trainer.steps} between {c.schedule.rounds} rounds, "
+        "and each needs one.",
+        ("schedule",),
+        fix=(f"trainer.steps={c.schedule.rounds}",),
+    )
+
+
 def _data_are_read(c: Composition) -> Reason | None:
     objection = c.data.refusal(c)
     if objection is None:
@@ -72,4 +83,5 @@ RULES: tuple[Rule, ...] = (
     _feedback_fills_the_row,
     _rows_have_a_fitting_size,
     _data_are_read,
+    _rounds_have_steps,
 )
