@@ -94,7 +94,7 @@ def test_ranges(temperature: float) -> None:
     ("overrides", "words"),
     [
         (["algo=dr_dpo", "data.mode=population"], "weighs rows of drawn responses"),
-        (["algo=sft", "weighting=log_mean_exp", "data=jsonl", "data.path=unread.jsonl"], "eats none"),
+        (["algo=sft", "weighting=log_mean_exp", "data=jsonl", "data.path=unread.jsonl"], "by tokens"),
     ],
 )
 def test_combinations_without_meaning(overrides: list[str], words: str) -> None:

@@ -26,22 +26,32 @@ def world_batch(world: World) -> Batch:
     return Batch(packed, mask_XNT, ones_X, torch.arange(world.prompts), totals)
 
 
-def exact_logp(model: Any, scoring: Callable[[Any, Batch], Tensor], batch: Batch) -> Tensor:
+def exact_logp(model: Any, scoring: Scoring, batch: Batch) -> Tensor:
     """log pi(y | x) of every response of ``world_batch``, float64, through the ordinary scoring pass.
 
-    What float32 leaves of the mass (1e-7 or so) is divided out. Raises ``ValueError`` if a prompt's
-    probabilities do not sum to 1 within 1e-5: then the policy puts mass outside the world (a scoring
-    without its support, a wrong vocabulary).
+    What float32 leaves of the mass (1e-7 or so) is divided out; a policy so extreme that float32 leaves more
+    is scored once more in float64. Raises ``ValueError`` if a prompt's probabilities do not sum to 1 within
+    1e-5 then: the policy puts mass outside the world (a scoring without its support, a wrong vocabulary).
     """
-    with torch.no_grad():
-        logp_XN = scoring(model, batch).double().sum(-1).cpu()
-    error = float((logp_XN.exp().sum(1) - 1).abs().max())
+    logp_XN = _summed(model, scoring, batch)
+    if not _error(logp_XN) <= MASS_TOLERANCE:
+        logp_XN = _summed(copy.deepcopy(model).double(), scoring, batch)
+    error = _error(logp_XN)
     if not error <= MASS_TOLERANCE:
         raise ValueError(
             f"the policy's mass on the gold world's responses is off 1 by {error:.1e} (at most "
             f"{MASS_TOLERANCE}): score it with Scoring(support=world.support(vocabulary))"
         )
     return torch.log_softmax(logp_XN, dim=1)
+
+
+def _summed(model: Any, scoring: Scoring, batch: Batch) -> Tensor:
+    with torch.no_grad():
+        return scoring(model, batch).double().sum(-1).cpu()
+
+
+def _error(logp_XN: Tensor) -> float:
+    return float((logp_XN.exp().sum(1) - 1).abs().max())
 
 
 def metrics(

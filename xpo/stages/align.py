@@ -48,11 +48,7 @@ def align(alignment: Alignment) -> dict[str, float]:
         with c.trainer.autocast(module.device.type):
             return {**_held_out(alignment, module, test_ref), **_measured(alignment, model)}
 
-    moving = reference.moving
-    if moving is not None and moving.every is not None and moving.every > steps:
-        say(
-            f"THE REFERENCE NEVER MOVES: reference.every={moving.every} is more than the {steps} steps to come"
-        )
+    _tell_a_standing_reference(reference, steps)
     setting.manifest.record(
         sizes=_sizes(alignment, steps, loader),
         hashes={"reference": reference.fingerprint, **_row_hashes(alignment)},
@@ -78,6 +74,13 @@ def _module(alignment: Alignment, reference: Prepared, steps: int) -> OffPolicyM
     return OffPolicyModule(
         policy.model, alignment.arrow, policy.scoring, reference, c.optimizer, steps, alignment.critic
     )
+
+
+def _tell_a_standing_reference(reference: Prepared, steps: int) -> None:
+    """Loudly, where a reference that should move will not."""
+    moving = reference.moving
+    if moving is not None and moving.every is not None and moving.every > steps:
+        say(f"THE REFERENCE NEVER MOVES: reference.every={moving.every}, and there are {steps} steps")
 
 
 def _with_fewer_test_rows(alignment: Alignment) -> Alignment:

@@ -39,9 +39,10 @@ class LogMeanExp(Weighting):
     def _whole(self, step: Step) -> Tensor:
         """The objective of the step."""
         share_N = step.weight_N / step.weight_N.sum()
-        least = step.values_NF[:, 0].min()
+        counted_N = step.values_NF[:, 0].masked_fill(share_N == 0, torch.inf)
+        least = counted_N.min()
         # relative to the least loss and through expm1, so that neither a small nor a large t loses digits
-        beyond_N = torch.expm1((least - step.values_NF[:, 0]) / self.temperature)
+        beyond_N = torch.expm1((least - counted_N) / self.temperature)
         return least - self.temperature * torch.log1p((share_N * beyond_N).sum())
 
     def losses(self, loss_B: Tensor, batch: Batch, step: Step | None) -> Tensor:
