@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,7 +27,7 @@ def world_batch(world: World) -> Batch:
     return Batch(packed, mask_XNT, ones_X, torch.arange(world.prompts), totals)
 
 
-def exact_logp(model: Any, scoring: Scoring, batch: Batch) -> Tensor:
+def exact_logp(model: Any, scoring: Callable[[Any, Batch], Tensor], batch: Batch) -> Tensor:
     """log pi(y | x) of every response of ``world_batch``, float64, through the ordinary scoring pass.
 
     What float32 leaves of the mass (1e-7 or so) is divided out; a policy so extreme that float32 leaves more
@@ -45,7 +46,7 @@ def exact_logp(model: Any, scoring: Scoring, batch: Batch) -> Tensor:
     return torch.log_softmax(logp_XN, dim=1)
 
 
-def _summed(model: Any, scoring: Scoring, batch: Batch) -> Tensor:
+def _summed(model: Any, scoring: Callable[[Any, Batch], Tensor], batch: Batch) -> Tensor:
     with torch.no_grad():
         return scoring(model, batch).double().sum(-1).cpu()
 
