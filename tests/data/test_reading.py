@@ -96,7 +96,7 @@ def test_hub_failure_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def broken_gzip(path: Path) -> None:
-    path.write_bytes(gzip.compress(json.dumps(ROWS[0]).encode() * 50)[:40])
+    path.write_bytes(gzip.compress(json.dumps(ROWS[0]).encode() * 50, mtime=0)[:40])
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def broken_gzip(path: Path) -> None:
         ("blank.jsonl", b"\n  \n", "empty: there is no row"),
         ("empty.jsonl.gz", b"", "empty: there is no row"),
         ("plain.jsonl.gz", b'{"text": "a"}\n', "ends in .gz but is not gzipped"),
-        ("cut.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 99)[:40], "broken gzip"),
+        ("cut.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 99, mtime=0)[:40], "broken gzip"),
         ("bad.jsonl", b'{"text": "a"}\n{"text": \n', r"bad\.jsonl:2: not valid JSON at column 10"),
         ("bad.json", b'[{"text": "a"},\n {"text" "b"}]', r"bad\.json:2: not valid JSON at column 10"),
         (
