@@ -63,6 +63,7 @@ CASES = [
     (["reduce=tokens"], "no sum over tokens"),
     (["reference=base"], "switched off"),
     (["reference=previous"], "has one round"),
+    (["schedule=iterative", "schedule.rounds=3", "trainer.steps=2"], "each needs one"),
     (["sft=parallel", "adapter=lora", "adapter.merge=false"], "adapter.merge=false has nothing"),
     (["algo=ipo", "weighting=batch_beta", "data.mode=sampled"], "fixes the scale"),
     (["algo=sft", "weighting=on_policy_likelihood"], "weighs comparisons and labels"),

@@ -124,3 +124,10 @@ def test_the_seed_decides_everything(tmp_path):
     one, same, other = weights("a", 1), weights("b", 1), weights("c", 2)
     assert all(torch.equal(one[key], same[key]) for key in one)
     assert not all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path, shared_cache):
+    config = compose_config([*two_steps("ipo"), f"cache={shared_cache}", "objective.tau=1e-30"])
+    with pytest.raises(UserError, match=r"training \(align\) step 1: the loss is inf. Lower optimizer.lr"):
+        execute(build(config), tmp_path)
+    assert not (tmp_path / "model").exists()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import zipfile
 
 import pytest
 import torch
 
 from xpo.compose import Refused, build, compose_config
 from xpo.contracts import Row
+from xpo.run.files import OutputError
 from xpo.stages import align as align_module
 from xpo.stages import rounds as rounds_module
 from xpo.stages.alignment import Turn
@@ -116,6 +118,54 @@ def test_a_finished_round_is_not_trained_again(tmp_path, monkeypatch):
     assert calls == [1, 2, 2]
     one, other = weights(tmp_path / "whole"), weights(tmp_path / "again")
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def killed_in_round_two(monkeypatch, composition, folder):
+    """A run whose second round never begins."""
+    original = rounds_module.align
+
+    def killed(alignment):
+        if alignment.turn.number == 2:
+            raise KeyboardInterrupt
+        return original(alignment)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rounds_module, "align", killed)
+        with pytest.raises(KeyboardInterrupt):
+            execute(composition, folder)
+
+
+@pytest.mark.parametrize("algo", ["tr_dpo", "dro"])
+def test_a_moving_reference_and_a_critic_go_on_too(algo, tmp_path, monkeypatch):
+    rounds = [
+        f"algo={algo}",
+        "schedule=iterative",
+        "schedule.rows=all",
+        "trainer.steps=4",
+        "data.mode=sampled",
+    ]
+    run = composed(tmp_path / "cache", f"algo={algo}", *rounds)
+    execute(run, tmp_path / "whole")
+    killed_in_round_two(monkeypatch, run, tmp_path / "again")
+    execute(run, tmp_path / "again")
+    one, other = weights(tmp_path / "whole"), weights(tmp_path / "again")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_damaged_round_is_told_and_a_new_beginning_takes_none_up(tmp_path, monkeypatch):
+    run = composed(tmp_path / "cache", "trainer.steps=4")
+    killed_in_round_two(monkeypatch, run, tmp_path / "run")
+    (left,) = (tmp_path / "run" / "checkpoints").glob("round-*.pt")
+    saved = torch.load(left, weights_only=True)
+    torch.save({"policy": dict(list(saved["policy"].items())[:1])}, left)
+    with pytest.raises(OutputError, match="does not hold this run's weights.*Take it away"):
+        execute(run, tmp_path / "run")
+    left.write_bytes(b"no checkpoint")
+    with pytest.raises(OutputError, match="damaged"):
+        execute(run, tmp_path / "run")
+    anew = composed(tmp_path / "cache", "trainer.steps=4", "trainer.resume=never")
+    killed_in_round_two(monkeypatch, anew, tmp_path / "run")
+    assert left.is_file() and zipfile.is_zipfile(left)
 
 
 def test_steps_are_shared_out():
