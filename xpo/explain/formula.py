@@ -121,6 +121,18 @@ def _latex(c: OffPolicy) -> str:
         linked = c.reward_level.formula(c.divergence.latex, c.length.latex, ratio)
         offset = f" + {c.length.offset_latex()}" if c.length.has_offset else ""
         lines.append(rf"r(y) = {c.reward.latex(linked)}{offset}")
+    lines += _latex_labels(c)
     if c.objective.reads_beta:
         lines.append(rf"\beta = {c.reward.beta}")
     return ",\\quad\n".join(lines)
+
+
+def _latex_labels(c: OffPolicy) -> list[str]:
+    """Whose labels (w, l) are, where they are not those of the data."""
+    found = []
+    if c.relabels:
+        found.append(rf"p_{{ij}} \leftarrow {c.reward.labels_latex(c.reward_form.latex())}")
+    if c.label_noise.applies:
+        mixed = c.label_noise.text("p_{ij}", "p_{ji}").replace(" * ", r"\, ")
+        found.append(rf"p_{{ij}} \leftarrow {mixed}")
+    return [*found, r"(w, l) \sim p"] if found else []

@@ -56,7 +56,7 @@ SYMBOLS = {
     "kept_gap": "mean reward gap at beta 1 over the rows that are kept",
     "drawn": "place of a row in a draw without replacement, likelier early if its gap is near usual_gap",
     "count": "rows of the step, all ranks",
-    "z0": "the whole-step statistic, of mismatched rows, all ranks, without gradient",
+    "z0": "max(0, mean reward of mismatched rows: prompts with others' responses), all ranks, no gradient",
     "kl_ref": "KL(ref || policy) of the next token, over the whole vocabulary",
     "log_sum_p2": "log of the sum over the vocabulary of squared next-token probabilities, no gradient",
     "rival": "rival(k): log-probability of another token, drawn from the k likeliest ones",
@@ -158,6 +158,9 @@ def notes(c: Composition, arrow: OffPolicy) -> list[str]:
     return [*found, optimum(c)]
 
 
+NO_OPTIMUM = "No exact optimum is claimed."
+
+
 def optimum_is_known(c: Composition) -> bool:
     """Whether the loss has a known optimum on a whole population with labels as it takes them for."""
     from xpo.gold.target import has_target
@@ -170,7 +173,8 @@ def optimum(c: Composition) -> str:
     """What that optimum is."""
     rate = c.label_noise.undone
     if not optimum_is_known(c):
-        return "No exact optimum is claimed."
+        told = c.config["algo"].get("optimises")
+        return f"No exact optimum is claimed. The preset as it stands: {told}." if told else NO_OPTIMUM
     fitted = {"log_odds": "r", "scores": "r", "win_rate": "P(y beats the reference)"}[c.objective.fits]
     fitted = "log(demonstrator / reference)" if c.feedback.contrasts else fitted
     if c.reward.relabels and c.reward_form.averages:

@@ -31,7 +31,10 @@ PAGE_ROWS = 24
 def wanted(alignment: Alignment) -> bool:
     """Whether this process leaves anything."""
     composition = alignment.setting.composition
-    return composition.reward_level.per_token and alignment.turn.last and rank() == 0
+    own = (
+        composition.objective.reads_reward and not composition.objective.credits_tokens
+    )  # a reward of tokens
+    return own and composition.reward_level.per_token and alignment.turn.last and rank() == 0
 
 
 def keep_reference(alignment: Alignment, reference: Prepared) -> None:

@@ -61,4 +61,5 @@ class OnPolicyLikelihood(Weighting):
     def latex(self, mean: str) -> str:
         a = r"a(y) = \frac{1}{|y|}\sum_t \log\frac{\pi_\theta(y_t)}{\sum_v \pi_\theta(v)^2}"
         weight = r"w = \mathrm{sg}\left[\min\left(1, e^{\sum_y a(y)}\right)\right]"
-        return rf"{mean.replace('[', '[w ', 1)},\quad {weight},\quad {a}"
+        inner = mean.removeprefix(r"\mathbb{E}\left[").removesuffix(r"\right]")
+        return rf"\mathbb{{E}}\left[w \left({inner}\right)\right],\quad {weight},\quad {a}"

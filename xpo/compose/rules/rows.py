@@ -27,6 +27,12 @@ def _feedback_is_there(c: Composition) -> Reason | None:
                 f"{c.choice('arity')} gives rows with {', '.join(sorted(given)) or 'no labels'}.",
                 ("feedback", "arity", group),
             )
+    if c.reward.relabels and "comparisons" in c.objective.needs and c.reward_form.reads not in given:
+        return Reason(
+            f"{c.choice('reward_form')} takes labels from {c.reward_form.reads}, but {c.choice('feedback')} "
+            f"with {c.choice('arity')} gives rows with {', '.join(sorted(given)) or 'no labels'}.",
+            ("feedback", "arity", "reward_form", "reward"),
+        )
     return None
 
 
