@@ -135,7 +135,15 @@ def _write_rows(folder: Path) -> Path:
         ]
         scores = [float((n * 3 + k * 5) % 7) + k / 10 for k in range(3)]
         ranks = [(n + k) % 3 for k in range(3)]
-        rows.append({"prompt": f"tree {n}", "completions": completions, "scores": scores, "ranks": ranks})
+        wins = [[0.5 + (scores[i] - scores[j]) / 20 for j in range(3)] for i in range(3)]
+        row = {
+            "prompt": f"tree {n}",
+            "completions": completions,
+            "scores": scores,
+            "ranks": ranks,
+            "wins": wins,
+        }
+        rows.append(row)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
 
