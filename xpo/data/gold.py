@@ -76,8 +76,12 @@ class Gold:
             text = f"the gold world draws pairs of steps, and {parts.choice('arity')} takes other rows."
             return text, ("arity=pair",)
         if not parts.reward_level.ends and parts.feedback.contrasts:
-            text = f"the gold world's demonstrations are whole responses, and {parts.choice('reward_level')} "
-            return text + "reads steps.", ("reward_level=response",)
+            text = f"the gold world's demonstrations are whole responses: {parts.choice('feedback')} with "
+            return text + f"{parts.choice('reward_level')} has no steps.", ("reward_level=response",)
+        length = parts.length
+        if not parts.reward_level.ends and (length.averages or length.has_offset or length.several):
+            text = f"a step of the gold world is one token, so {parts.choice('length')} would change nothing."
+            return text, ("length=sum",)
         if parts.margin.positive_scores:
             text = (
                 f"{parts.choice('margin')} takes the logarithm of scores, and gold rewards have either sign."

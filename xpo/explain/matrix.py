@@ -118,6 +118,10 @@ def _declared_equal(base: Any, other: Any, axis: str) -> str:
     one, two = getattr(base, axis), getattr(other, axis)
     if axis == "divergence" and one.linear and two.linear:
         return "both links are the log-ratio itself (`linear`): only what is measured differs"
+    if axis == "divergence" and not other.reference.given and not other.length.averages:
+        return "without a reference it bends log-likelihoods of whole responses, where this link is straight"
+    if axis == "reward" and other.objective.hard_labels:
+        return "an order is all that is read, and the scores' order is that of the labels (`hard_labels`)"
     if axis == "reward_level" and other.divergence.linear and one.per_token != two.per_token:
         return "the link is linear, so only what is left differs: tokens' rewards, or none (`per_token`)"
     return ""
