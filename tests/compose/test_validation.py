@@ -18,7 +18,7 @@ NEEDS_A_VALUE = {
     ("arguments", "said"),
     [
         (["algo=dppo"], "algo=dppo: no such option.*Did you mean 'dpo'"),
-        (["divergence=jss"], "divergence has: .*Did you mean 'js'"),
+        (["divergence=jss"], "Did you mean 'js'.*divergence has: "),
         (["nonsense=1"], "no group or key 'nonsense'"),
         (["margin.gama=1"], "margin.gama"),
         (["algo=simpo", "+margin.gama=1"], "nothing reads margin.gama.*Did you mean margin.gamma"),

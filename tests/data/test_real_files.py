@@ -15,7 +15,7 @@ from xpo.arity.single import Single
 from xpo.data.build import Pipeline, Prepared, prepare, texts
 from xpo.data.collate import Collator
 from xpo.data.jsonl import Jsonl
-from xpo.data.loader import Probes, StepLoader
+from xpo.data.loader import ProbeRows, StepLoader
 from xpo.data.plan import Sizes
 from xpo.feedback.binary import Binary
 from xpo.feedback.preference import Preference
@@ -30,7 +30,7 @@ def prepared(real: Path, name: str, feedback: Any, arity: Any, **options: Any) -
     return prepare(Pipeline(data, Human(), feedback, arity), tokenizer, splits=splits, window=512), tokenizer
 
 
-def check_epoch(result: Prepared, tokenizer: Any, probes: Probes | None = None) -> None:
+def check_epoch(result: Prepared, tokenizer: Any, probes: ProbeRows | None = None) -> None:
     loader = StepLoader(result.train, Sizes(32, 16_384), Collator(tokenizer.pad_token_id), probes=probes)
     seen = []
     for batch in loader:
@@ -57,7 +57,9 @@ def test_binary_rows_of_pairs(real: Path) -> None:
     result, tokenizer = prepared(real, "hh_harmless", Binary(), Single(), limit=200)
     good = sum(row.good == (1.0,) for row in result.train)
     assert good == len(result.train) / 2
-    check_epoch(result, tokenizer, Probes("mismatched", result.limits, tokenizer.bos_token_id))
+    check_epoch(
+        result, tokenizer, ProbeRows(frozenset({"mismatched"}), result.limits, tokenizer.bos_token_id)
+    )
 
 
 @pytest.mark.parametrize(("name", "size"), [("qa_feedback", 4), ("alpaca_judged", 8)])

@@ -131,7 +131,7 @@ def test_gold_rewards_have_no_ratio():
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["feedback=binary", "margin=data"], "margins"),
+        (["feedback=contrast", "margin=data"], "margins"),
         (["algo=kto", "margin=score"], "reads no margin"),
         (["margin=drop", "polarity=negative"], "reads its reward"),
         (["margin=drop", "divergence=js"], "margin=drop declares"),

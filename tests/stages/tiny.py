@@ -50,7 +50,8 @@ def write_lists(path: Path, count: int = 32) -> Path:
             " ".join(WORDS[(i * 3 + k * 5 + t) % 11] for t in range(1 + (i + 2 * k) % 5)) for k in range(3)
         ]
         prompt = f"Say {' and '.join(WORDS[(i + j) % 11] for j in range(1 + i % 3))} {i}:"
-        rows.append({"prompt": prompt, "completions": answers, "scores": [0.9, 0.4 + i / 100, 0.1]})
+        scores, wins = [0.9, 0.4 + i / 100, 0.1], [[0.5, 0.8, 0.9], [0.2, 0.5, 0.7], [0.1, 0.3, 0.5]]
+        rows.append({"prompt": prompt, "completions": answers, "scores": scores, "wins": wins})
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 

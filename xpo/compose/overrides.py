@@ -50,7 +50,7 @@ def unknown_option(group: str, option: str) -> str:
     from xpo.compose.compose import option_files
 
     hint = did_you_mean(option, option_files(group))
-    return f"{group}={option}: no such option. {listed(group)}{hint}"
+    return f"{group}={option}: no such option.{hint} {listed(group)}"
 
 
 def listed(group: str) -> str:
