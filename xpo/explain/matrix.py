@@ -107,10 +107,15 @@ def _outcome(config: dict[str, Any], base: Probe, option: Option, given: dict[st
     try:
         what = probe(composition).changes(base)
     except UserError as error:  # the rows of this context cannot carry it
-        return {"status": "refused", "reason": re.sub(r"\S+/(?=rows\.jsonl)", "", str(error))}
+        return {"status": "refused", "reason": _without_folders(str(error))}
     if what:
         return {"status": "changes", "what": tuple(what)}
     return {"status": "equal", "reason": _declared_equal(build(config), composition, option.group)}
+
+
+def _without_folders(reason: str) -> str:
+    """The same wherever the files of the matrix were put."""
+    return re.sub(r"(?<==)\S+/(gold|file)\b", r"\1", re.sub(r"\S+/(?=rows\.jsonl)", "", reason))
 
 
 def _declared_equal(base: Any, other: Any, axis: str) -> str:
