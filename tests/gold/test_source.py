@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from xpo.anchor.none import NoAnchor
+from xpo.annotator.base import Desk
 from xpo.annotator.gold import Gold as GoldAnnotator
 from xpo.arity.list import List
 from xpo.arity.pair import Pair
@@ -67,7 +69,7 @@ def start(model: Any, scoring: Scoring) -> Policy:
 
 
 def opened(changed: dict[str, Any] | None = None, **option: Any) -> GoldSource:
-    return Gold(**SMALL, **option).open(composed(**(changed or {})))
+    return Gold(**SMALL, **option).open(composed(**(changed or {})), Desk(Path("unused")))
 
 
 def test_population_holds_every_response_once(start: Policy) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import exp, log
 from typing import ClassVar
 
+from xpo.annotator.base import Desk
 from xpo.contracts import FEEDBACK
 from xpo.data.record import Record
 from xpo.registry import register
@@ -29,6 +30,7 @@ class Gold:
 
     gives: ClassVar[frozenset[str]] = FEEDBACK
     needs: ClassVar[frozenset[str]] = frozenset({"gold rewards"})
+    needs_policy: ClassVar[bool] = False
 
     noise: float = 0.0
     seed: int = 0
@@ -39,7 +41,7 @@ class Gold:
                 f"noise must be from 0 to below 0.5, got {self.noise} (0.5 is labels without information)"
             )
 
-    def __call__(self, records: Sequence[Record]) -> list[Record]:
+    def __call__(self, records: Sequence[Record], desk: Desk | None = None) -> list[Record]:
         draw = random.Random(self.seed)
         baseline = _baselines(records)
         return [self._labelled(record, baseline[str(record.prompt)], draw) for record in records]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from xpo.annotator.base import Desk
 from xpo.contracts import FEEDBACK
 from xpo.data.record import Record
 from xpo.registry import register
@@ -18,6 +19,7 @@ class Human:
 
     needs: ClassVar[frozenset[str]] = frozenset({"labels"})
     gives: ClassVar[frozenset[str]] = FEEDBACK
+    needs_policy: ClassVar[bool] = False
 
-    def __call__(self, records: Sequence[Record]) -> list[Record]:
+    def __call__(self, records: Sequence[Record], desk: Desk | None = None) -> list[Record]:
         return list(records)

@@ -56,6 +56,7 @@ class Pipeline:
     feedback: Feedback
     arity: Arity
     ends: bool = True  # responses are whole, no single steps
+    desk: Any = None  # what the annotator may use of its run (xpo.annotator.base.Desk)
 
 
 @dataclass(frozen=True)
@@ -99,12 +100,7 @@ def prepare(
     on, with the reasons, and where the data lack what is needed.
     """
     splits = pipeline.data.read() if splits is None else splits
-    try:
-        limits = pipeline.data.limits(window)
-    except DataError:
-        raise
-    except ValueError as error:
-        raise DataError(f"data: {error} (the model's window is {window})") from None
+    limits = _limits(pipeline, window)
     counts = {name: copy.deepcopy(tally) for name, tally in splits.counts.items()}
     stage = _Stage(pipeline, tokenizer, limits, progress)
     train = stage.rows(splits.train, counts.setdefault("train", Counts()))
@@ -121,6 +117,24 @@ def prepare(
     return Prepared(train, test, demonstrations, counts, fingerprint(train), limits, splits.given)
 
 
+def prepare_demonstrations(
+    pipeline: Pipeline, tokenizer: Any, splits: Splits, window: int | None, progress: Progress | None = None
+) -> list[Row]:
+    """The demonstrations alone, which no annotator labels, where the rest has to wait for the policy."""
+    stage = _Stage(pipeline, tokenizer, _limits(pipeline, window), progress)
+    source = splits.demonstrations if splits.given else splits.train
+    return stage.demonstrations(source, Counts(), pipeline.ends or splits.given)
+
+
+def _limits(pipeline: Pipeline, window: int | None) -> Limits:
+    try:
+        return pipeline.data.limits(window)
+    except DataError:
+        raise
+    except ValueError as error:
+        raise DataError(f"data: {error} (the model's window is {window})") from None
+
+
 @dataclass(frozen=True)
 class _Stage:
     """Records to rows, the same way for every split."""
@@ -132,7 +146,7 @@ class _Stage:
     known: dict[str, list[int]] = field(default_factory=dict)
 
     def rows(self, records: Sequence[Record], counts: Counts) -> list[Row]:
-        labelled = self.pipeline.annotator(_spoken(records, counts))
+        labelled = self.pipeline.annotator(_spoken(records, counts), self.pipeline.desk)
         examples = self.pipeline.arity(self.pipeline.feedback(labelled, counts), counts)
         return self._tokenized(examples, counts, self.pipeline.ends)
 

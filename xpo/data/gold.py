@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from xpo.annotator.base import Desk
 from xpo.gold import constants
 from xpo.gold.source import GoldSource, draws_lists
 from xpo.gold.world import World
@@ -57,9 +58,9 @@ class Gold:
         """The world itself."""
         return World(self.prompts, self.symbols, self.max_symbols, self.seed)
 
-    def open(self, parts: Any) -> GoldSource:
-        """The run's source of rows; ``parts`` is its composition."""
-        return GoldSource(self, parts)
+    def open(self, parts: Any, desk: Desk) -> GoldSource:
+        """The run's source of rows; ``parts`` is its composition, ``desk`` its annotator's."""
+        return GoldSource(self, parts, desk)
 
     def refusal(self, parts: Any) -> tuple[str, tuple[str, ...]] | None:
         """Why this composition would not read what it is given, and what would; None if it does."""

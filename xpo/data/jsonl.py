@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, Literal
 
+from xpo.annotator.base import Desk
 from xpo.arrow import OffPolicy
 from xpo.compose.errors import did_you_mean
 from xpo.data.columns import FORMATS, detect, names
@@ -95,11 +96,11 @@ class Jsonl:
             return text, ("data.standardise_scores=false",)
         return None
 
-    def open(self, parts: Any) -> Any:
-        """The run's source of rows; ``parts`` is its composition."""
+    def open(self, parts: Any, desk: Desk) -> Any:
+        """The run's source of rows; ``parts`` is its composition, ``desk`` its annotator's."""
         from xpo.data.source import FileSource
 
-        return FileSource(self, parts)
+        return FileSource(self, parts, desk)
 
     def read(self) -> Splits:
         """All records, and the tally of what was skipped; nothing is tokenised."""

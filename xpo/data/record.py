@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from xpo.data.counts import Counts
 
@@ -77,11 +77,17 @@ class Splits:
 
 @runtime_checkable
 class Annotator(Protocol):
-    """Axis 7: records whose labels may be missing -> records with labels."""
+    """Axis 7: records whose labels may be missing -> records with labels.
 
+    ``needs``: what the data must provide. ``gives`` (of contracts.FEEDBACK): what labels it can give.
+    ``needs_policy``: the desk must hold the policy that the rows are for (``xpo.annotator.base.Desk``).
+    """
+
+    needs: ClassVar[frozenset[str]]
     gives: ClassVar[frozenset[str]]
+    needs_policy: ClassVar[bool]
 
-    def __call__(self, records: Sequence[Record]) -> list[Record]: ...
+    def __call__(self, records: Sequence[Record], desk: Any = None) -> list[Record]: ...
 
 
 @runtime_checkable

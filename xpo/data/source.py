@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from xpo.annotator.base import Desk
 from xpo.arrow import OffPolicy
-from xpo.data.build import Pipeline, Prepared, prepare, texts
+from xpo.data.build import Pipeline, Prepared, prepare, prepare_demonstrations, texts
 from xpo.data.counts import table
 from xpo.data.errors import DataError
 from xpo.data.record import Record, Splits
@@ -22,7 +24,7 @@ class FileSource:
     tokenizer = None
     support = None
 
-    def __init__(self, option: Any, parts: Any) -> None:
+    def __init__(self, option: Any, parts: Any, desk: Desk) -> None:
         ends = parts.reward_level.ends
         self._pipeline = Pipeline(option, parts.annotator, parts.feedback, parts.arity, ends)
         self._needs = OffPolicy.of(parts, parts.reference.given).needs
@@ -30,15 +32,32 @@ class FileSource:
         if parts.margin.positive_scores:
             _check_positive((*self._splits.train, *self._splits.test), parts.choice("margin"))
         self.demonstrations_given = self._splits.given
+        self._desk, self._waits = desk, parts.annotator.needs_policy
         self._prepared: Prepared | None = None
 
     def texts(self) -> Iterable[str]:
         return texts(self._splits)
 
     def tokenize(self, tokenizer: Any, window: int) -> None:
+        self._model = tokenizer, window
+        if not self._waits:
+            self._prepare(self._desk)
+
+    def demonstrations(self) -> Rows:
+        if self._prepared is not None:
+            return Rows(self._prepared.demonstrations)
+        return Rows(prepare_demonstrations(self._pipeline, self._model[0], self._splits, self._model[1]))
+
+    def rows(self, start: Policy, needs: frozenset[str]) -> Rows:
+        if self._waits:
+            self._prepare(dataclasses.replace(self._desk, policy=start))
+        return Rows(self._ready.train, self._ready.test, limits=self._ready.limits)
+
+    def _prepare(self, desk: Desk) -> None:
+        tokenizer, window = self._model
         with contextlib.ExitStack() as bars:
             self._prepared = prepare(
-                self._pipeline,
+                dataclasses.replace(self._pipeline, desk=desk),
                 tokenizer,
                 splits=self._splits,
                 window=window,
@@ -46,12 +65,6 @@ class FileSource:
                 progress=_Bars(bars),
             )
         say(table(self._prepared.counts))
-
-    def demonstrations(self) -> Rows:
-        return Rows(self._ready.demonstrations)
-
-    def rows(self, start: Policy, needs: frozenset[str]) -> Rows:
-        return Rows(self._ready.train, self._ready.test, limits=self._ready.limits)
 
     def measure(self, start: Policy) -> None:
         """Files know no exact metrics."""
@@ -65,7 +78,9 @@ class FileSource:
 
     @property
     def _ready(self) -> Prepared:
-        assert self._prepared is not None, "tokenize comes first"
+        assert self._prepared is not None, (
+            "tokenize comes first, or rows where the annotator needs the policy"
+        )
         return self._prepared
 
 

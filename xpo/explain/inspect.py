@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from xpo.annotator.base import Desk
 from xpo.compose.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def prepared(overrides: list[str], split: str) -> tuple[Sequence[Row], Any]:
 
     composition = build(compose_config(overrides))
     arrow = OffPolicy.of(composition, composition.reference.given)
-    source = composition.data.open(composition)
+    source = composition.data.open(composition, Desk.of(composition))
     loaded = composition.model.load(seed=composition.seed, texts=source.texts, tokenizer=source.tokenizer)
     source.tokenize(loaded.tokenizer, window(loaded.model))
     scoring = Scoring(path=choose_path(loaded.model)[0], support=source.support)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from xpo.annotator.base import Desk
 from xpo.arrow import OffPolicy
 from xpo.data.build import fingerprint
 from xpo.data.collate import Collator
@@ -64,7 +65,7 @@ def probe(composition: Composition) -> Probe:
     torch.manual_seed(0)
     c, arrow = composition, OffPolicy.of(composition, composition.reference.given)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        source = c.data.open(c)
+        source = c.data.open(c, Desk.of(c))
         loaded = c.model.load(seed=c.seed, texts=source.texts, tokenizer=source.tokenizer)
         source.tokenize(loaded.tokenizer, window(loaded.model))
         policy = c.adapter.apply(loaded.model, c.seed)
@@ -118,7 +119,7 @@ def _schedule(c: Composition) -> str:
 def save_model(composition: Composition, folder: Path) -> Path:
     """A model folder with the composition's tokenizer and other weights, for options that take one."""
     with contextlib.redirect_stdout(io.StringIO()):
-        source = composition.data.open(composition)
+        source = composition.data.open(composition, Desk.of(composition))
         loaded = composition.model.load(
             seed=composition.seed + 1, texts=source.texts, tokenizer=source.tokenizer
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from xpo.annotator.base import Desk
 from xpo.contracts import Batch, Row
 from xpo.data.counts import Counts
 from xpo.data.errors import DataError
@@ -36,8 +38,8 @@ def draws_lists(parts: Any) -> bool:
 class GoldSource:
     """Rows of one run; ``parts`` is its composition. Implements ``xpo.stages.source.Source``."""
 
-    def __init__(self, option: Gold, parts: Any) -> None:
-        self._option, self._parts = option, parts
+    def __init__(self, option: Gold, parts: Any, desk: Desk) -> None:
+        self._option, self._parts, self._desk = option, parts, desk
         # the base policy is there for a policy with random weights; a trained one asks for it by a number
         self.demonstrations_given = option.demonstrations is not None
         self.world: World = option.world()
@@ -71,6 +73,7 @@ class GoldSource:
         """Rows for alignment; the policy that it starts from is the reference and has drawn the responses."""
         if not self._parts.feedback.gives & {"comparisons", "labels", "scores"}:
             return self.demonstrations()
+        self._desk = dataclasses.replace(self._desk, policy=start)
         ref_logp_XN = self._logp(start)
         if not self._parts.reward_level.ends and self._option.mode == "population":
             rows = Steps.of(self.world, ref_logp_XN).rows(self._parts.annotator.noise)
@@ -110,7 +113,7 @@ class GoldSource:
         parts, ends = self._parts, self._parts.reward_level.ends
         drawn = self._records(ref_logp_XN, split)
         counts = self._counts[split] = Counts(read=len(drawn))
-        labelled = drawn if parts.feedback.contrasts else parts.annotator(drawn)
+        labelled = drawn if parts.feedback.contrasts else parts.annotator(drawn, self._desk)
         examples = parts.arity(parts.feedback(labelled, counts), counts)
         rows = tokenize(examples, self.tokenizer, Limits(), counts, ends=ends)
         counts.kept = len(rows)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import yaml
 
+from xpo.annotator.base import Desk
 from xpo.arrow import OffPolicy
 from xpo.compose.composition import Composition
 from xpo.compose.groups import AXES
@@ -68,7 +69,7 @@ def _stages(setting: Setting, argv: list[str], begin: float) -> dict[str, float]
     c, manifest = setting.composition, setting.manifest
     arrow = OffPolicy.of(c, c.reference.given)
     manifest.record(argv=argv, axes=axes(c), seeds={"run": c.seed}, formula=formula(arrow).text)
-    source: Source = c.data.open(c)
+    source: Source = c.data.open(c, Desk(setting.cache, setting.out, c.seed))
     with manifest.stage("load"):
         policy, loaded = _load(setting, source)
     reason = wanted(setting, source, loaded)

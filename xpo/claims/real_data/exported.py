@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import yaml
 
+from xpo.annotator.base import Desk
 from xpo.claims.real_data.statistics import ranking_accuracy
 from xpo.contracts import Row
 
@@ -40,7 +41,7 @@ def held_out_lists(run: Path) -> list[Row]:
     config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
     composition = build(config)
     model, tokenizer = load_exported(run / "model")
-    source = composition.data.open(composition)
+    source = composition.data.open(composition, Desk.of(composition))
     source.tokenize(tokenizer, int(model.config.max_position_embeddings))
     return list(source.rows(None, composition.objective.needs).test)
 

@@ -18,14 +18,15 @@ def _annotator_can_label(c: Composition) -> Reason | None:
 
 
 def _feedback_is_there(c: Composition) -> Reason | None:
-    given = c.feedback.gives & c.arity.keeps
+    given = c.feedback.gives & c.arity.keeps & (c.annotator.gives | {"demonstrations"})
     for group in ("objective", "sft", "margin", "anchor", "weighting"):
         lacking = sorted(c.components()[group].needs - given)
         if lacking:
             return Reason(
                 f"{c.choice(group)} needs {' and '.join(lacking)}, but {c.choice('feedback')} with "
-                f"{c.choice('arity')} gives rows with {', '.join(sorted(given)) or 'no labels'}.",
-                ("feedback", "arity", group),
+                f"{c.choice('arity')} and {c.choice('annotator')} gives rows with "
+                f"{', '.join(sorted(given)) or 'no labels'}.",
+                ("feedback", "arity", "annotator", group),
             )
     if c.reward.relabels and "comparisons" in c.objective.needs and c.reward_form.reads not in given:
         return Reason(
