@@ -1,0 +1,1 @@
+"""Language models that are asked about responses: a local one, or one behind an HTTP endpoint."""
