@@ -73,6 +73,13 @@ def _encode(
             progress(min(start + _CHUNK, len(distinct)), len(distinct))
 
 
+def ids_of(text: str, tokenizer: Any) -> list[int]:
+    """One text to its ids as rows have them: exactly one BOS in front if there is such a token."""
+    ids: dict[str, list[int]] = {}
+    _encode([(text, ())], tokenizer, ids, None)
+    return ids[text]
+
+
 def _one_bos(tokens: list[int], bos_id: int | None) -> list[int]:
     if bos_id is None:
         return tokens
