@@ -24,7 +24,7 @@ class Draw:
 
 
 class Backend(Protocol):
-    """Answers come one conversation at a time, in order, so that what was bought is kept when the next fails."""
+    """Answers come one by one, in order, so that what was bought is kept when the next fails."""
 
     @property
     def fingerprint(self) -> str:
