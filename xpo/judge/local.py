@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
@@ -19,6 +19,7 @@ from xpo.data.truncate import Limits
 from xpo.errors import UserError
 from xpo.judge.backend import Conversation, Draw
 from xpo.judge.turns import Head, head
+from xpo.judge.windows import in_windows
 from xpo.model.hf import HuggingFace, load_pretrained
 from xpo.model.loaded import fingerprint
 from xpo.run.manifest import hash_template, hash_text, hash_tokenizer
@@ -27,12 +28,6 @@ from xpo.scoring.pack import pack
 from xpo.scoring.parts import evaluating
 from xpo.scoring.path import choose_path, self_check
 from xpo.scoring.score import Scoring
-
-WINDOW = 64
-"""Conversations that are sorted by length together: at most so many are lost when a run is killed."""
-
-Made = TypeVar("Made")
-Found = TypeVar("Found")
 
 
 class LocalBackend:
@@ -76,7 +71,7 @@ class LocalBackend:
     def options(self, asked: Sequence[Conversation], options: Sequence[str]) -> Iterator[tuple[float, ...]]:
         """``ValueError`` for options that are empty or cannot be told apart."""
         check_options(options)
-        yield from _in_windows(asked, lambda one: self._row(one, options), cost, self._shares, self._tokens)
+        yield from in_windows(asked, lambda one: self._row(one, options), cost, self._shares, self._tokens)
 
     def answers(self, asked: Sequence[Conversation], draw: Draw) -> Iterator[tuple[str, ...]]:
         """At temperature 0 all ``draw.n`` answers are the likeliest one, token by token."""
@@ -94,7 +89,7 @@ class LocalBackend:
 
         copies = draw.n if draw.temperature else 1
         room = draw.max_new_tokens
-        yield from _in_windows(asked, lambda one: self._question(one, room), size, answer, self._tokens)
+        yield from in_windows(asked, lambda one: self._question(one, room), size, answer, self._tokens)
 
     def _row(self, conversation: Conversation, options: Sequence[str]) -> Row:
         """The conversation and the options' own tokens."""
@@ -177,49 +172,6 @@ def shares(logp: Sequence[float], tokens: Sequence[Sequence[int]]) -> tuple[floa
         mass[k] = max(0.0, mass[k] - sum(mass[j] for j in longer))
     total = sum(mass)
     return tuple(value / total for value in mass)
-
-
-def _in_windows(
-    asked: Sequence[Conversation],
-    make: Callable[[Conversation], Made],
-    size: Callable[[Made], int],
-    work: Callable[[Sequence[Made]], list[Found]],
-    tokens: int,
-) -> Iterator[Found]:
-    """Work on like sizes together, hand out in order; what cannot be made raises when it is its turn."""
-    for start in range(0, len(asked), WINDOW):
-        made, error = _until_error(asked[start : start + WINDOW], make)
-        found: dict[int, Found] = {}
-        order = sorted(range(len(made)), key=lambda i: (-size(made[i]), i))
-        for group in _groups(order, [size(item) for item in made], tokens):
-            found.update(zip(group, work([made[i] for i in group]), strict=True))
-        yield from (found[i] for i in range(len(made)))
-        if error is not None:
-            raise error
-
-
-def _until_error(
-    asked: Sequence[Conversation], make: Callable[[Conversation], Made]
-) -> tuple[list[Made], UserError | None]:
-    made: list[Made] = []
-    for conversation in asked:
-        try:
-            made.append(make(conversation))
-        except UserError as error:
-            return made, error
-    return made, None
-
-
-def _groups(order: Sequence[int], sizes: Sequence[int], tokens: int) -> Iterator[list[int]]:
-    """Consecutive groups of falling size, each within the budget when padded, or of one."""
-    group: list[int] = []
-    for i in order:
-        if group and (len(group) + 1) * sizes[group[0]] > tokens:
-            yield group
-            group = []
-        group.append(i)
-    if group:
-        yield group
 
 
 def _best_device() -> Any:
