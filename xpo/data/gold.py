@@ -101,6 +101,11 @@ class Gold:
                 f"data.mode=population trains on exact expectations, one row for each prompt, and "
                 f"{parts.choice('weighting')} weighs rows of drawn responses."
             )
+        if feedback.soft_masses or feedback.splits_ties:
+            return (
+                "data.mode=population has the exact probability of every label, and no ties: feedback.soft "
+                "and feedback.ties would change nothing."
+            )
         if given and not lists:
             return (
                 f"data.{given[0]} is not read: data.mode=population has every response of a prompt in one "

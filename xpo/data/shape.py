@@ -28,9 +28,13 @@ def best_first(merit: Sequence[float]) -> list[int]:
     return sorted(range(len(merit)), key=lambda i: -merit[i])
 
 
-def compared(merit: Sequence[float]) -> Matrix:
-    """All ordered pairs with equal mass, ties with none; zeros everywhere if all tie."""
-    above = [[float(a > b) for b in merit] for a in merit]
+def compared(merit: Sequence[float], halves: bool = False) -> Matrix:
+    """All pairs with equal mass; a tie has none, or half for each side; zeros if nothing is compared."""
+    tie = 0.5 if halves else 0.0
+    above = [
+        [0.0 if i == j else tie if a == b else float(a > b) for j, b in enumerate(merit)]
+        for i, a in enumerate(merit)
+    ]
     total = sum(map(sum, above)) or 1.0
     return tuple(tuple(mass / total for mass in row) for row in above)
 

@@ -27,6 +27,8 @@ class Contrast:
     gives: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "demonstrations"})
     in_expectation: ClassVar[frozenset[str]] = gives  # known exactly for a whole population
     contrasts: ClassVar[bool] = True
+    soft_masses: ClassVar[bool] = False  # who is preferred is said without a probability
+    splits_ties: ClassVar[bool] = False  # a tie is no comparison
 
     def __call__(self, records: Sequence[Record], counts: Counts) -> list[Example]:
         return [_example(record) for record in records]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from xpo.contracts import FEEDBACK
 from xpo.data.counts import Counts
 from xpo.data.errors import DataError
 from xpo.data.record import Example, Record
-from xpo.data.shape import best_first, compared, example, ordered
+from xpo.data.shape import Matrix, best_first, compared, example, ordered
 from xpo.registry import register
 
 
@@ -20,20 +20,50 @@ class Preference:
     """Comparisons: every pair of a prompt's responses that do not tie, with equal mass, best first.
 
     The order is that of ``ranks`` (a chosen response ranks before a rejected one), else of ``scores``.
+    ``ties``: a pair that ties is dropped, or is half a comparison for each side. ``soft``: every pair is a
+    comparison for both sides, with the annotator's probability that it wins, P(i beats j) / pairs.
     Labels are the comparisons' two sides, half the mass each: a pair is one good and one bad response.
     Scores, win rates and margins go along where the data have them. Raises ``DataError`` for records
-    without an order.
+    without an order, and for soft ones without ``wins``.
     """
+
+    soft: bool = False
+    ties: Literal["drop", "half"] = "drop"
 
     gives: ClassVar[frozenset[str]] = FEEDBACK
     contrasts: ClassVar[bool] = False  # demonstrations against own samples: nobody labels
     in_expectation: ClassVar[frozenset[str]] = gives  # known exactly for a whole population
 
+    def __post_init__(self) -> None:
+        if self.soft and self.ties != "drop":
+            raise ValueError(
+                f"ties={self.ties} is not read with soft=true, where a tie has probability one half for each "
+                "side already; set one of them"
+            )
+
+    @property
+    def soft_masses(self) -> bool:
+        """Comparisons are probabilities, not who is preferred."""
+        return self.soft
+
+    @property
+    def splits_ties(self) -> bool:
+        """A tie is half a comparison for each side."""
+        return self.ties == "half"
+
     def __call__(self, records: Sequence[Record], counts: Counts) -> list[Example]:
-        return [_example(record) for record in records]
+        return [self._example(record) for record in records]
+
+    def _example(self, record: Record) -> Example:
+        order = best_first(_merit(record))
+        best = ordered(record, order)
+        prefer = _shares(best) if self.soft else compared(_merit(best), halves=self.splits_ties)
+        good = [sum(row) / 2 for row in prefer]
+        bad = [sum(column) / 2 for column in zip(*prefer, strict=True)]
+        return example(best, prefer, good, bad)
 
 
-def _example(record: Record) -> Example:
+def _merit(record: Record) -> tuple[float, ...]:
     merit = record.merit
     if merit is None:
         raise DataError(
@@ -41,8 +71,18 @@ def _example(record: Record) -> Example:
             "with scores or ranks), and this row has none. Nearest: feedback=binary arity=single for "
             "labels, feedback=demonstration arity=single for responses alone"
         )
-    order = best_first(merit)
-    prefer = compared([merit[i] for i in order])
-    good = [sum(row) / 2 for row in prefer]
-    bad = [sum(column) / 2 for column in zip(*prefer, strict=True)]
-    return example(ordered(record, order), prefer, good, bad)
+    return merit
+
+
+def _shares(record: Record) -> Matrix:
+    """P(i beats j), every pair with equal mass."""
+    if record.wins is None:
+        raise DataError(
+            f"{record.where}: feedback.soft=true reads win probabilities, and this row has none: add "
+            "a column 'wins' beside 'completions', take an annotator that gives them, or feedback.soft=false"
+        )
+    pairs = max(1, len(record.responses) * (len(record.responses) - 1) // 2)
+    return tuple(
+        tuple(0.0 if i == j else share / pairs for j, share in enumerate(row))
+        for i, row in enumerate(record.wins)
+    )

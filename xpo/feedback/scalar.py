@@ -25,6 +25,8 @@ class Scalar:
 
     gives: ClassVar[frozenset[str]] = FEEDBACK - {"labels"}
     contrasts: ClassVar[bool] = False  # demonstrations against own samples: nobody labels
+    soft_masses: ClassVar[bool] = False  # who is preferred is said without a probability
+    splits_ties: ClassVar[bool] = False  # a tie is no comparison
     in_expectation: ClassVar[frozenset[str]] = frozenset({"scores"})  # of a whole population, exactly
 
     def __call__(self, records: Sequence[Record], counts: Counts) -> list[Example]:

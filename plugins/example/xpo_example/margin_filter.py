@@ -27,6 +27,8 @@ class MarginFilter:
     min_gap: float = 0.5
     gives: ClassVar[frozenset[str]] = Preference.gives
     contrasts: ClassVar[bool] = False  # demonstrations against own samples: nobody labels
+    soft_masses: ClassVar[bool] = False  # who is preferred is said without a probability
+    splits_ties: ClassVar[bool] = False  # a tie is no comparison
     in_expectation: ClassVar[frozenset[str]] = frozenset()  # known exactly for a whole population
 
     def __post_init__(self) -> None:

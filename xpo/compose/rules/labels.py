@@ -7,7 +7,7 @@ from xpo.compose.rules.reason import Reason, Rule
 
 
 def _labels_are_soft(c: Composition) -> Reason | None:
-    softened = c.label_noise.applies and not c.label_noise.unbounded
+    softened = c.feedback.soft_masses or (c.label_noise.applies and not c.label_noise.unbounded)
     if not c.objective.soft_labels or softened or c.reward.relabels or not c.data.certain_labels:
         return None
     return Reason(
@@ -37,4 +37,41 @@ def _win_rates_are_a_scorers(c: Composition) -> Reason | None:
     )
 
 
-RULES: tuple[Rule, ...] = (_labels_are_soft, _noise_can_be_undone, _win_rates_are_a_scorers)
+def _softness_is_read(c: Composition) -> Reason | None:
+    """Probabilities, and ties that are halved, are masses of comparisons and of their two sides."""
+    if not c.feedback.soft_masses and not c.feedback.splits_ties:
+        return None
+    key, off = ("soft=true", "soft=false") if c.feedback.soft_masses else ("ties=half", "ties=drop")
+    readers = ("objective", "sft", "margin", "anchor", "weighting")
+    read = frozenset().union(*(c.components()[group].needs for group in readers))
+    why = None
+    if not read & {"comparisons", "labels"}:
+        why = f"{c.choice('objective')} reads {', '.join(sorted(read)) or 'no labels'}"
+    elif c.objective.hard_labels:
+        why = f"{c.choice('objective')} reads which of two responses is preferred, not how surely"
+    elif c.reward.relabels and c.feedback.soft_masses:
+        why = f"{c.choice('reward')} takes the labels of a pair from a scorer"
+    if why is None:
+        return None
+    text = f"feedback.{key} would change nothing: {why}."
+    return Reason(text, ("feedback", "objective"), (f"feedback.{off}",))
+
+
+def _wins_are_given(c: Composition) -> Reason | None:
+    if not c.feedback.soft_masses or "wins" in c.annotator.gives:
+        return None
+    return Reason(
+        f"feedback.soft=true reads win probabilities, and {c.choice('annotator')} gives "
+        f"{', '.join(sorted(c.annotator.gives))}.",
+        ("annotator", "feedback"),
+        ("feedback.soft=false",),
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    _softness_is_read,
+    _wins_are_given,
+    _labels_are_soft,
+    _noise_can_be_undone,
+    _win_rates_are_a_scorers,
+)
