@@ -87,6 +87,13 @@ class OffPolicy:
         linked_BK = self.reward_level.apply(self.divergence, self.length, log_ratio_BKT, batch.mask_BKT)
         return self.reward(linked_BK) + self.length.offset(batch.mask_BKT).to(linked_BK.dtype)
 
+    def reward_of(self, batch: Batch, scores: Scores) -> Tensor:
+        """reward_BK of what was scored: of log-ratios, or of a trained head (its scores + length offset)."""
+        if scores.opinion is None:
+            return self.rewards(batch, scores.logp_BKT, scores.ref_logp_BKT)
+        reward_BK = scores.opinion.reward_BK
+        return reward_BK + self.length.offset(batch.mask_BKT).to(reward_BK.dtype)
+
     def losses(
         self, batch: Batch, reward_BK: Tensor, scores: Scores, step: Step | None = None
     ) -> tuple[Tensor, dict[str, Ratio]]:
@@ -117,6 +124,7 @@ class OffPolicy:
             scores.token,
             scores.value,
             self._of_reference(batch, scores) if self.objective.reads_reference else None,
+            None if scores.opinion is None else scores.opinion.log_odds_BKK,
         )
 
     def _of_reference(self, batch: Batch, scores: Scores) -> Tensor:
@@ -126,20 +134,20 @@ class OffPolicy:
 
     def observed(self, batch: Batch, scores: Scores) -> Tensor:
         """What the objective takes from rows into its whole-step statistic, BF."""
-        reward_BK = self.rewards(batch, scores.logp_BKT, scores.ref_logp_BKT)
+        reward_BK = self.reward_of(batch, scores)
         if self.objective.statistic_rows == "step":  # mismatched rows have no labels
             batch = self.labelled(batch)
         return self.objective.observe(reward_BK, batch, self.context(batch, reward_BK, scores))
 
     def weighed(self, batch: Batch, scores: Scores, step: Step | None) -> Tensor:
         """What the weighting takes from rows into its own, BF. ``step`` is the objective's."""
-        reward_BK = self.rewards(batch, scores.logp_BKT, scores.ref_logp_BKT)
+        reward_BK = self.reward_of(batch, scores)
         loss_B, _ = self.losses(batch, reward_BK, scores, step)
         return self.weighting.observe(reward_BK, loss_B, self.labelled(batch), self.reward.beta)
 
     def __call__(self, batch: Batch, scores: Scores, steps: Steps = Steps()) -> Scored:  # noqa: B008 (frozen)
         """The whole arrow for one micro-batch."""
-        plain_BK = self.rewards(batch, scores.logp_BKT, scores.ref_logp_BKT)
+        plain_BK = self.reward_of(batch, scores)
         reward_BK = self.weighting.rewards(plain_BK, steps.weighting, self.reward.beta)
         loss_B, own = self.losses(batch, reward_BK, scores, steps.objective)
         counted = batch.by_scores() if self.objective.counts_scores else batch

@@ -27,8 +27,8 @@ from torch import Tensor
 class Row:
     """One tokenised training row: a prompt and its K responses, the preferred one first.
 
-    Every response ends in EOS unless it was cut; at least one token each. The feedback fields that a
-    row has no use for are None. Masses follow the module docstring.
+    Every response ends in EOS unless it was cut; at least one token each. Feedback that a row has no use for
+    is None. Masses follow the module docstring.
     """
 
     prompt: Sequence[int]
@@ -68,7 +68,8 @@ class Packed(Movable):
     the last descendant of i in preorder (prompt positions: the row's length; padding: i + 1). A
     response's last token is predicted, never fed. Edge e predicts ``edge_token_E[e]`` from the flat
     position ``edge_node_E[e]`` (index into B*S); ``edge_BKT`` maps each response token to its edge
-    (0 where there is none), ``prompt_edge_BP`` each prompt token after the first (or None).
+    (0 where there is none), ``prompt_edge_BP`` each prompt token after the first (or None). ``node_BKT`` is
+    where each response token itself stands, in rows that are fed whole.
     """
 
     input_ids_BS: Tensor
@@ -79,6 +80,7 @@ class Packed(Movable):
     edge_depth_E: Tensor  # t: index of the predicted token within its response; -1 for prompt tokens
     edge_BKT: Tensor
     prompt_edge_BP: Tensor | None = None
+    node_BKT: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -160,8 +162,8 @@ class Probes(Movable):
 class Step:
     """What a component has observed in the N rows of one optimizer step on all ranks, without gradient.
 
-    Rows come in the order of their place in the data set, fillers left out, whatever micro-batches or ranks;
-    zeros fill up lines of batches with fewer responses. ``memory`` is of all steps up to this one.
+    Rows come in the order of their place in the data set, fillers left out; zeros fill up lines of batches with
+    fewer responses. ``memory`` is of all steps up to this one.
     """
 
     values_NF: Tensor
@@ -193,9 +195,8 @@ class Length(Protocol):
 class Divergence(Protocol):
     """Axis 10. All of them take ``log_u``, the log-ratio log pi - log ref, of any shape.
 
-    ``link`` is f'(u) - f'(1), increasing; ``value`` an unbiased and non-negative estimate of D_f per
-    sample from pi; ``exact`` is D_f and ``optimum`` log pi* of max E[r] - beta D_f, both in float64 over
-    the last dimension.
+    ``link`` is f'(u) - f'(1), increasing; ``value`` an unbiased, non-negative estimate of D_f per sample from
+    pi; ``exact`` is D_f, ``optimum`` log pi* of max E[r] - beta D_f, both in float64 over the last dimension.
     """
 
     linear: ClassVar[bool]  # link(l) == c * l
@@ -234,6 +235,7 @@ class Context:
     token: Mapping[str, Tensor] = field(default_factory=dict)  # token statistics by name, each BKT
     value: Mapping[str, Tensor] = field(default_factory=dict)  # what the critic says, by name
     reference_BK: Tensor | None = None  # the reference's part of the reward, where the objective reads it
+    log_odds_BKK: Tensor | None = None  # of a head that reads two responses: gaps that are no differences
 
 
 FEEDBACK = frozenset({"comparisons", "labels", "scores", "wins", "demonstrations", "margins"})

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from xpo.contracts import Step
+from xpo.reward_model.heads import Opinion
 
 Ratio = tuple[Tensor, Tensor | float]
 """A metric before it is reduced: numerator and denominator."""
@@ -22,6 +23,8 @@ class Scores:
     prompt_logp_BP: Tensor | None = None
     token: Mapping[str, Tensor] = field(default_factory=dict)  # statistics of distributions, each BKT
     value: Mapping[str, Tensor] = field(default_factory=dict)  # of the critic
+    opinion: Opinion | None = None  # of a head that is trained: it takes the place of log-ratios
+    members: tuple[Opinion, ...] = ()  # of each of several; ``opinion`` is their mean
 
     def detach(self) -> Scores:
         """Without gradient."""
@@ -30,6 +33,8 @@ class Scores:
             logp_BKT=self.logp_BKT.detach(),
             token={name: value.detach() for name, value in self.token.items()},
             value={name: value.detach() for name, value in self.value.items()},
+            opinion=None if self.opinion is None else self.opinion.detach(),
+            members=tuple(member.detach() for member in self.members),
         )
 
 

@@ -25,12 +25,14 @@ class Collator:
     """What stays the same from micro-batch to micro-batch.
 
     ``prompt_edges``: prompt tokens are scored too. ``support``: the tokens that a response may have.
+    ``whole``: every token is fed, for heads that read what stands behind the last one.
     """
 
     pad_id: int
     prompt_edges: bool = False
     ref: RefLogps | None = None
     support: Support | None = None
+    whole: bool = False
 
     def __call__(self, rows: Sequence[Row], index: Sequence[int], totals: StepTotals) -> Batch:
         """Pad rows to one K and T.
@@ -43,6 +45,7 @@ class Collator:
             pad_id=self.pad_id,
             prompt_edges=self.prompt_edges,
             support=self.support,
+            whole=self.whole,
         )
         skip_B = torch.tensor([row.skip for row in rows])
         mask_BKT = token_BKT & (torch.arange(token_BKT.shape[2]) >= skip_B[:, None, None])

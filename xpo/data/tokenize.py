@@ -52,6 +52,16 @@ def tokenize(
     return rows
 
 
+def spelled(
+    item: Example, tokenizer: Any, limits: Limits, known: dict[str, list[int]], ends: bool = True
+) -> tuple[list[int], list[list[int]]] | None:
+    """Prompt and responses as ``tokenize`` cuts and ends them, each at its place; None if dropped."""
+    prompt, wholes = rendered(item, tokenizer)
+    _encode([(prompt, wholes)], tokenizer, known, None)
+    encoded = (known[prompt], [known[whole] for whole in wholes])
+    return _cut(item, encoded, tokenizer, limits, Counts(), ends)
+
+
 def _encode(
     texts: Sequence[tuple[str, Sequence[str]]],
     tokenizer: Any,
@@ -95,6 +105,22 @@ def _row(
     counts: Counts,
     ends: bool,
 ) -> Row | None:
+    cut = _cut(item, encoded, tokenizer, limits, counts, ends)
+    if cut is None:
+        return None
+    row = _distinct(item, *cut, counts)
+    return row if row is None or ends else _after_the_shared_steps(row)
+
+
+def _cut(
+    item: Example,
+    encoded: tuple[Ids, Sequence[Ids]],
+    tokenizer: Any,
+    limits: Limits,
+    counts: Counts,
+    ends: bool,
+) -> tuple[list[int], list[list[int]]] | None:
+    """The prompt's tokens and each response's, with EOS where it ends, within the limits."""
     prompt, wholes = encoded
     boundary = min(_common(prompt, whole) for whole in wholes)
     if boundary == 0:
@@ -117,8 +143,7 @@ def _row(
         return None
     counts.note("prompt cut", int(len(cut_prompt) < boundary))
     counts.note("response cut (no EOS trained)", shorter)
-    row = _distinct(item, cut_prompt, cut_responses, counts)
-    return row if row is None or ends else _after_the_shared_steps(row)
+    return list(cut_prompt), [list(response) for response in cut_responses]
 
 
 def _after_the_shared_steps(row: Row) -> Row:

@@ -26,6 +26,11 @@ _LATEX_RATIO = (
     r"\log\pi_\theta(y_t \mid x, y_{<t})",
 )
 
+_LATEX_HEAD = (
+    r"r(y) = w^\top h(x, y)",
+    r"r(y_w, y_l) = w^\top (h_w - h_l) + v_w^\top R\, v_l,\quad v = V h(x, y)",
+)
+
 
 @dataclass(frozen=True)
 class Formula:
@@ -81,6 +86,8 @@ def _noise(c: OffPolicy) -> list[tuple[str, str]]:
 def _reward(c: OffPolicy) -> list[tuple[str, str]]:
     if not c.objective.reads_reward:
         return []
+    if c.reward.trains_head:
+        return _head(c)
     ratio = "logp - ref_logp" if c.given_reference else "logp"
     linked = c.reward_level.formula(c.divergence.text, c.length.text, "log_ratio")
     offset = f" + {c.length.offset_text()}" if c.length.has_offset else ""
@@ -89,7 +96,18 @@ def _reward(c: OffPolicy) -> list[tuple[str, str]]:
     return found if weighted is None else [*found, ("reward", weighted)]
 
 
+def _head(c: OffPolicy) -> list[tuple[str, str]]:
+    """What a trained head says: of responses, of their tokens, or of two responses."""
+    read = "head"
+    if c.reward_level.per_token:
+        read = c.length.text("token_head") if not c.reward_form.of_pairs else read
+    offset = f" + {c.length.offset_text()}" if c.length.has_offset else ""
+    return [("reward", f"{read}{offset}")]
+
+
 def _row_loss(c: OffPolicy) -> str:
+    if c.reward.trains_head and c.reward_form.of_pairs:
+        return c.objective.text("reward", "", c.margin.formula(c.reward.beta))
     return c.objective.text(*c.polarity.formula("reward"), c.margin.formula(c.reward.beta))
 
 
@@ -110,13 +128,17 @@ def _loss(c: OffPolicy) -> list[tuple[str, str]]:
 
 def _latex(c: OffPolicy) -> str:
     preferred, dispreferred = c.polarity.formula("r")
+    if c.reward.trains_head and c.reward_form.of_pairs:
+        preferred, dispreferred = "r", ""
     terms = c.objective.latex(preferred, dispreferred, c.margin.latex(c.reward.beta))
     mean = c.weighting.latex(rf"\mathbb{{E}}\left[{terms}\right]")
     weight = "" if not c.sft.merges or c.sft.preference_weight == 1 else f"{c.sft.preference_weight}\\, "
     likelihood = f" + {c.sft.term_latex()}" if c.sft.merges else ""
     anchor = f" + {c.anchor.term_latex()}" if c.anchor.applies else ""
     lines = [rf"\mathcal{{L}} = {weight}{mean}{likelihood}{anchor}"]
-    if c.objective.reads_reward:
+    if c.reward.trains_head:
+        lines.append(_LATEX_HEAD[c.reward_form.of_pairs])
+    elif c.objective.reads_reward:
         ratio = _LATEX_RATIO[0 if c.given_reference else 1]
         linked = c.reward_level.formula(c.divergence.latex, c.length.latex, ratio)
         offset = f" + {c.length.offset_latex()}" if c.length.has_offset else ""

@@ -21,6 +21,8 @@ SYMBOLS = {
     "bad": "mass of a response labelled bad",
     "demo": "mass of a response as a demonstration",
     "share": "how much a response counts among those of its prompt; they sum to 1",
+    "head": "what the trained head says of a response, or of two (log-odds that i beats j)",
+    "token_head": "what the trained head says at a response token",
     "score": "score of a response, higher is better",
     "prompt_value": "the critic's value of the prompt",
     "value": "the critic's value of what stands before a response token",

@@ -18,6 +18,7 @@ from xpo.data.collate import Collator
 from xpo.data.loader import ProbeRows
 from xpo.data.plan import Sizes
 from xpo.module.off_policy import OffPolicyModule
+from xpo.module.reward_model import RewardModule
 from xpo.scoring.path import choose_path
 from xpo.scoring.score import Scoring
 from xpo.stages.loaders import training_loader
@@ -79,12 +80,16 @@ def probe(composition: Composition) -> Probe:
     loader = training_loader(
         rows,
         Sizes(ROWS, TOKENS),
-        Collator(loaded.tokenizer.pad_token_id, arrow.prompt_edges, None, skipped),
+        Collator(loaded.tokenizer.pad_token_id, arrow.prompt_edges, None, skipped, c.reward.trains_head),
         ranks=(0, 1),
         probes=ProbeRows(arrow.statistic_rows, rows.limits, loaded.tokenizer.bos_token_id),
     )
     critic = c.critic.build(policy, c.seed)
-    module = OffPolicyModule(policy, arrow, scoring, reference, c.optimizer, 1, critic)
+    parts = (policy, arrow, scoring, reference, c.optimizer, 1, critic)
+    module = OffPolicyModule(*parts)
+    if c.reward.trains_head:
+        head = c.reward.build(c.reward_form, policy, c.seed)
+        module = RewardModule(*parts, head=head, lr_scale=c.reward.lr_scale)
     _drift(policy)
     if critic is not None:
         _drift(critic)

@@ -18,10 +18,13 @@ from xpo.scoring.pack import pack
 MASS_TOLERANCE = 1e-5
 
 
-def world_batch(world: World) -> Batch:
-    """Every prompt and response of the world as one batch (8 rows of 45 positions by default)."""
+def world_batch(world: World, whole: bool = False) -> Batch:
+    """Every prompt and response of the world as one batch (8 rows of 45 positions by default).
+
+    ``whole``: fed to the last token, for heads.
+    """
     rows = [(prompt, world.response_ids) for prompt in world.prompt_ids]
-    packed, mask_XNT = pack(rows, pad_id=tokens.PAD_ID, support=world.support())
+    packed, mask_XNT = pack(rows, pad_id=tokens.PAD_ID, support=world.support(), whole=whole)
     ones_X = torch.ones(world.prompts)
     totals = StepTotals(float(world.prompts), float(mask_XNT.sum()), 1)
     return Batch(packed, mask_XNT, ones_X, torch.arange(world.prompts), totals)

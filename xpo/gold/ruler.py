@@ -50,14 +50,22 @@ class Ruler:
         """The same metrics of the run's own optimum; empty where none is claimed."""
         return {} if self.target is None else self._metrics(self.target.logp_XN)
 
-    def __call__(self, model: Any, decoded: Any = None) -> dict[str, float]:
-        """The metrics; of the policy as it is ``decoded``, then its own reward under gold/without_critic."""
+    def __call__(self, model: Any, decoded: Any = None, judge: Any = None) -> dict[str, float]:
+        """The metrics; of the policy as it is ``decoded``, then its own reward under gold/without_critic.
+
+        With a ``judge`` those of a reward model, averaged over its members.
+        """
+        if judge is not None:
+            return self._of_judge(judge(model, self.scoring, world_batch(self.world, whole=True)))
         own_logp_XN = exact_logp(model, self.scoring, self._batch)
         if decoded is None:
             return self._metrics(own_logp_XN)
         own = expectation(own_logp_XN, self.world.reward_XN)
         found = self._metrics(exact_logp(model, decoded, self._batch))
         return found | {"gold/without_critic/reward": own}
+
+    def _of_judge(self, opinions: tuple[Any, ...]) -> dict[str, float]:
+        return {}
 
     def _metrics(self, logp_XN: Tensor) -> dict[str, float]:
         found = metrics(self.world, logp_XN, self.ref_logp_XN, self.divergences, self.target)

@@ -39,6 +39,7 @@ class Declared:
     imitates: ClassVar[bool] = False  # the likelihood of demonstrated or good responses is part of it
     counts_scores: ClassVar[bool] = False  # responses count by Batch.share_BK, not as demonstrations
     listwise: ClassVar[bool] = False  # a list's loss is no sum over its pairs, or counts them: K matters
+    by_gaps: ClassVar[bool] = False  # of rewards it reads their gaps alone, which may be no differences
     hard_labels: ClassVar[bool] = False  # reads which of two is preferred, not how surely
     statistic_rows: ClassVar[str] = "none"  # rows of a step that ``observe`` wants: "step" or "mismatched"
     memory: ClassVar[int] = 0  # numbers that the statistic remembers from step to step, 0 at the beginning
@@ -100,6 +101,8 @@ class PairLoss(Declared):
 
     A subclass gives ``curve``, decreasing at 0, and its text. Tang et al. 2024, arXiv 2402.05749, eq. 4.
     """
+
+    by_gaps: ClassVar[bool] = True
 
     def curve(self, gap: Tensor) -> Tensor:
         raise NotImplementedError
@@ -182,6 +185,8 @@ def seen(step: Step | None, objective: object) -> Step:
 
 def gaps(preferred_BK: Tensor, dispreferred_BK: Tensor, batch: Batch, context: Context) -> Tensor:
     """gap_BKK: how much more i is worth than j, minus the margin."""
+    if context.log_odds_BKK is not None:
+        return context.log_odds_BKK - context.margin_BKK
     present_BK = batch.present_BK
     preferred_BK = masked(preferred_BK, present_BK)
     dispreferred_BK = masked(dispreferred_BK, present_BK)

@@ -17,6 +17,7 @@ class Implicit:
 
     relabels: ClassVar[bool] = False  # labels are used as annotated
     reads_reward: ClassVar[bool] = True
+    trains_head: ClassVar[bool] = False  # rewards are a head's, no log-ratios
 
     beta: float = 0.1
 

@@ -18,6 +18,7 @@ class NoReward:
 
     relabels: ClassVar[bool] = False
     reads_reward: ClassVar[bool] = False
+    trains_head: ClassVar[bool] = False  # rewards are a head's, no log-ratios
 
     beta: ClassVar[float] = 1.0  # for margins that are ratios of beta
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from xpo.contracts import Batch
 from xpo.registry import register
+from xpo.reward_model.heads import RewardHead
 
 
 @register("reward_form", "win_rate")
@@ -22,6 +24,8 @@ class WinRate:
     """
 
     reads: ClassVar[str] = "wins"  # the feedback that an explicit reward takes its labels from
+    has_head: ClassVar[bool] = False  # a head can be trained to give it
+    of_pairs: ClassVar[bool] = True  # no score of one response
     averages: ClassVar[bool] = True  # over the responses that one was compared with
 
     def log_odds(self, batch: Batch) -> Tensor:
@@ -33,6 +37,10 @@ class WinRate:
         mass_BKK = batch.prefer_BKK + batch.prefer_BKK.transpose(1, 2)
         rate_BK = (mass_BKK * batch.win_BKK).sum(2) / mass_BKK.sum(2).clamp(min=1e-30)
         return rate_BK[:, :, None] - rate_BK[:, None, :]
+
+    def head(self, reward: Any, width: int, seed: int, dtype: torch.dtype) -> RewardHead:
+        """The head that a trained reward of this form has."""
+        raise ValueError("reward_form=win_rate has no head: use reward_form=pointwise or pairwise")
 
     def text(self) -> str:
         mass = "(prefer + swap(prefer))"

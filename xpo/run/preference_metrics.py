@@ -36,29 +36,38 @@ class Pairs:
 
 @torch.no_grad()
 def preference_metrics(
-    reward_BK: Tensor | None, logp_BKT: Tensor, ref_logp_BKT: Tensor | None, batch: Batch
+    reward_BK: Tensor | None,
+    logp_BKT: Tensor | None,
+    ref_logp_BKT: Tensor | None,
+    batch: Batch,
+    log_odds_BKK: Tensor | None = None,
 ) -> dict[str, Ratio]:
     """Numerators and denominators of ``rewards/``, ``logps/`` and ``common/``.
 
     ``reward_BK`` is what the objective ate (None for a likelihood alone), ``ref_logp_BKT`` None where
     the run has no reference: the log-ratio and KL metrics are then absent, not computed against zeros.
+    ``logp_BKT`` is None where no token is predicted. ``log_odds_BKK`` is of a model of pairs: its sign is
+    then what is right or wrong.
     """
     pairs = comparisons(batch)
     sides = response_masses(batch, pairs)
-    mask = batch.mask_BKT
-    logp_BK = masked(logp_BKT.float(), mask).sum(-1)
-    length_BK = batch.length_BK.to(logp_BK.dtype)
     result: dict[str, Ratio] = {}
+    length_BK = batch.length_BK.float()
     for side, mass_BK in sides.items():
         if reward_BK is not None:
             result[f"rewards/{side}"] = _mean(mass_BK, reward_BK)
-        result[f"logps/{side}"] = _mean(mass_BK, logp_BK)
         result[f"common/length_{side}"] = _mean(mass_BK, length_BK)
+    if pairs is not None and reward_BK is not None:
+        result["rewards/margins"] = _margin(pairs, reward_BK)
+        result["rewards/accuracies"] = _accuracy(pairs, reward_BK, log_odds_BKK)
+    if logp_BKT is None:
+        return result
+    mask = batch.mask_BKT
+    logp_BK = masked(logp_BKT.float(), mask).sum(-1)
+    for side, mass_BK in sides.items():
+        result[f"logps/{side}"] = _mean(mass_BK, logp_BK)
         result[f"common/logp_per_token_{side}"] = _ratio(mass_BK, logp_BK, length_BK)
     if pairs is not None:
-        if reward_BK is not None:
-            result["rewards/margins"] = _margin(pairs, reward_BK)
-            result["rewards/accuracies"] = _accuracy(pairs, reward_BK)
         result["common/logp_accuracy"] = _accuracy(pairs, logp_BK)
         result["common/mean_logp_accuracy"] = _accuracy(pairs, logp_BK / length_BK.clamp(min=1))
     if ref_logp_BKT is not None:
@@ -127,10 +136,11 @@ def _margin(pairs: Pairs, values_BK: Tensor) -> Ratio:
     return above - below, total
 
 
-def _accuracy(pairs: Pairs, values_BK: Tensor) -> Ratio:
+def _accuracy(pairs: Pairs, values_BK: Tensor, gap_BKK: Tensor | None = None) -> Ratio:
     # the share of mass that is ordered rightly, a tie counting half: (1 + E sign(v_i - v_j)) / 2
     values = _where_any(pairs.above_BK + pairs.below_BK, values_BK)
-    sign_BKK = torch.sign(values.unsqueeze(2) - values.unsqueeze(1))
+    sign_BKK = torch.sign(values.unsqueeze(2) - values.unsqueeze(1) if gap_BKK is None else gap_BKK)
+    sign_BKK = sign_BKK.to(pairs.mass_BKK.dtype)
     total = pairs.above_BK.sum()
     return 0.5 * (total + torch.linalg.vecdot(pairs.mass_BKK.flatten(), sign_BKK.flatten())), total
 

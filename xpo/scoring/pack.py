@@ -25,22 +25,29 @@ class _Trie:
     targets: list[int] = field(default_factory=list)
     depths: list[int] = field(default_factory=list)
     edges: list[list[int]] = field(default_factory=list)
+    places: list[list[int]] = field(default_factory=list)  # the fed position of each response token
 
 
 def pack(
-    rows: Sequence[TokenRow], *, pad_id: int, prompt_edges: bool = False, support: Support | None = None
+    rows: Sequence[TokenRow],
+    *,
+    pad_id: int,
+    prompt_edges: bool = False,
+    support: Support | None = None,
+    whole: bool = False,
 ) -> tuple[Packed, Tensor]:
     """Pack (prompt, responses) rows, right-padded, and the ``mask_BKT`` of their response tokens.
 
     Edges stand row by row, those of prompt tokens (``prompt_edges``) after all response edges;
     ``prompt_edge_BP[b, i]`` is the edge of prompt token i, -1 for the first token and for padding. Under
     a ``support`` whose tail is forced, tokens that only forced ones follow are not fed: their log-probs are
-    0 from any position. Raises ``ValueError`` for an empty prompt or response.
+    0 from any position. ``whole``: every token is fed, the last ones too (``node_BKT``), whatever the
+    support. Raises ``ValueError`` for an empty prompt or response.
     """
     for b, (prompt, responses) in enumerate(rows):
         _check(b, prompt, responses)
-    fed = None if support is None else support.forced_from
-    tries = [_trie(prompt, responses, fed) for prompt, responses in rows]
+    forced = None if support is None or whole else support.forced_from
+    tries = [_trie(prompt, responses, forced, whole) for prompt, responses in rows]
     width = max(len(trie.tokens) for trie in tries)
     ends = [trie.end + list(range(len(trie.end) + 1, width + 1)) for trie in tries]
     nodes = [b * width + node for b, trie in enumerate(tries) for node in trie.nodes]
@@ -65,6 +72,7 @@ def pack(
         edge_depth_E=torch.tensor(depths, dtype=torch.long),
         edge_BKT=edge_BKT,
         prompt_edge_BP=prompt_edge_BP,
+        node_BKT=_node_table(tries, width, mask_BKT) if whole else None,
     ), mask_BKT
 
 
@@ -76,14 +84,17 @@ def _check(b: int, prompt: Sequence[int], responses: Sequence[Sequence[int]]) ->
             raise ValueError(f"row {b}: response {k} has no token; drop it or end it with EOS")
 
 
-def _trie(prompt: Sequence[int], responses: Sequence[Sequence[int]], forced_from: int | None) -> _Trie:
+def _trie(
+    prompt: Sequence[int], responses: Sequence[Sequence[int]], forced_from: int | None, whole: bool
+) -> _Trie:
     """Walk the responses in lexicographic order: what two of them share, neighbours share.
 
     ``path`` holds the fed positions of the current response's prefixes; a position is closed (its end is
     known) when the walk leaves its subtree.
     """
     size = len(prompt)
-    trie = _Trie(list(prompt), list(range(size)), [0] * size, edges=[[] for _ in responses])
+    none: list[list[int]] = [[] for _ in responses]
+    trie = _Trie(list(prompt), list(range(size)), [0] * size, edges=list(none), places=list(none))
     previous: Sequence[int] = ()
     path: list[int] = []
     edges: list[int] = []
@@ -91,7 +102,7 @@ def _trie(prompt: Sequence[int], responses: Sequence[Sequence[int]], forced_from
         response = responses[k]
         length = len(response)
         same = _common(previous, response)
-        fed = length - 1 if forced_from is None else max(min(length, forced_from) - 1, 0)
+        fed = length - (not whole) if forced_from is None else max(min(length, forced_from) - 1, 0)
         keep = min(same, len(path), fed)
         top = len(trie.tokens)
         for node in path[keep:]:
@@ -106,6 +117,7 @@ def _trie(prompt: Sequence[int], responses: Sequence[Sequence[int]], forced_from
         trie.targets += response[same:]
         trie.depths += range(same, length)
         trie.edges[k] = edges
+        trie.places[k] = list(path)
         previous = response
     total = len(trie.tokens)
     for node in (*range(size), *path):
@@ -135,6 +147,15 @@ def _edge_table(tries: Sequence[_Trie]) -> tuple[Tensor, Tensor]:
         first += len(trie.nodes)
     edge_BKT = torch.tensor(flat, dtype=torch.long).view(len(tries), responses, longest)
     return edge_BKT.clamp(min=0), edge_BKT >= 0
+
+
+def _node_table(tries: Sequence[_Trie], width: int, mask_BKT: Tensor) -> Tensor:
+    """``node_BKT``: the fed position of every response token, 0 where there is none."""
+    node_BKT = torch.zeros_like(mask_BKT, dtype=torch.long)
+    # row-major, as the mask counts
+    flat = [b * width + node for b, trie in enumerate(tries) for places in trie.places for node in places]
+    node_BKT[mask_BKT] = torch.tensor(flat, dtype=torch.long)
+    return node_BKT
 
 
 def _padded(rows: Sequence[list[int]], value: int, width: int) -> Tensor:

@@ -17,12 +17,24 @@ def plain_hidden(model: Any, batch: Batch, span: slice) -> Tensor:
     Rows are read back from the packed ones, so both paths score the same tokens. An edge that several
     responses share is taken from the first of them.
     """
+    hidden_SD, where_E = _hidden(model, batch)
+    return hidden_SD[where_E[span]]
+
+
+def plain_states(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Flat hidden states, and where each response token's own stands in them (0 where there is none)."""
+    hidden_SD, where_E = _hidden(model, batch)
+    # a token follows the position that predicts it, in the row of the first response that has it
+    return hidden_SD, (where_E[batch.packed.edge_BKT] + 1).masked_fill(~batch.token_BKT, 0)
+
+
+def _hidden(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
     input_ids_RS, length_R, where_E = unpacked(batch.packed, batch.token_BKT)
     inner = decoder(model)
     at_S = torch.arange(input_ids_RS.shape[1], device=input_ids_RS.device)
     extra: dict[str, Any] = {"use_cache": False} if accepts(inner, "use_cache") else {}
     output = inner(input_ids=input_ids_RS, attention_mask=(at_S < length_R[:, None]).long(), **extra)
-    return output.last_hidden_state.flatten(0, 1)[where_E[span]]
+    return output.last_hidden_state.flatten(0, 1), where_E
 
 
 def unpacked(packed: Packed, mask_BKT: Tensor) -> tuple[Tensor, Tensor, Tensor]:

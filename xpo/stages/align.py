@@ -9,8 +9,10 @@ from typing import Any
 from xpo.contracts import Batch, Row
 from xpo.data.loader import EvalLoader
 from xpo.module.off_policy import OffPolicyModule
+from xpo.module.reward_model import RewardModule
 from xpo.reference.cache import ReferenceCache, hash_rows, open_or_build
 from xpo.reference.prepared import Prepared
+from xpo.reward_model.read import Judge
 from xpo.run.manifest import hash_text
 from xpo.run.progress import progress
 from xpo.run.say import say
@@ -71,9 +73,10 @@ def align(alignment: Alignment) -> dict[str, float]:
 
 def _module(alignment: Alignment, reference: Prepared, steps: int) -> OffPolicyModule:
     policy, c = alignment.policy, alignment.setting.composition
-    return OffPolicyModule(
-        policy.model, alignment.arrow, policy.scoring, reference, c.optimizer, steps, alignment.critic
-    )
+    parts = (policy.model, alignment.arrow, policy.scoring, reference, c.optimizer, steps, alignment.critic)
+    if alignment.head is not None:
+        return RewardModule(*parts, head=alignment.head, lr_scale=c.reward.lr_scale)
+    return OffPolicyModule(*parts)
 
 
 def _tell_a_standing_reference(reference: Prepared, steps: int) -> None:
@@ -160,16 +163,18 @@ def _measured(alignment: Alignment, model: Any) -> Mapping[str, float]:
         return {}
     decoding = None if alignment.critic is None else alignment.critic.decoding
     decoded = None if decoding is None else decoding.scoring(alignment.policy.scoring)
-    return alignment.measure(model, decoded)
+    judge = None if alignment.head is None else Judge(alignment.head, alignment.arrow)
+    return alignment.measure(model, decoded, judge)
 
 
 def _sizes(alignment: Alignment, steps: int, loader: Any) -> dict[str, int]:
     parameters = list(alignment.policy.model.parameters())
-    beside = [] if alignment.critic is None else list(alignment.critic.parameters())
+    part = alignment.critic or alignment.head
+    beside = [] if part is None else list(part.parameters())
     return {
         "parameters": sum(p.numel() for p in parameters),
         "trainable_parameters": sum(p.numel() for p in parameters if p.requires_grad),
-        "critic_parameters": sum(p.numel() for p in beside if p.requires_grad),
+        "parameters_beside": sum(p.numel() for p in beside if p.requires_grad),
         "steps": steps,
         "micro_batches_per_step": loader.micro_batches,
         "ranks": alignment.ranks[1],

@@ -14,6 +14,7 @@ from xpo.data.loader import ProbeRows
 from xpo.data.plan import Sizes
 from xpo.reference.cache import ReferenceCache
 from xpo.reference.prepared import Prepared
+from xpo.reward_model.heads import RewardHead
 from xpo.run.ranks import rank, world_size
 from xpo.stages.setting import Setting
 from xpo.stages.source import Measure, Policy, Rows
@@ -68,6 +69,7 @@ class Alignment:
     rows: Rows
     measure: Measure | None
     critic: Critic | None = None
+    head: RewardHead | None = None  # what a reward model's scores come from
     turn: Turn = Turn()
     reference: Prepared | None = None  # None: made from the policy as the stage finds it
     finish: Finish | None = None  # what the last round's weights go through
@@ -96,4 +98,5 @@ class Alignment:
 
     def collator(self, ref: ReferenceCache | None = None) -> Collator:
         skipped = None if self.setting.composition.critic.every_state else self.policy.scoring.support
-        return Collator(self.policy.tokenizer.pad_token_id, self.arrow.prompt_edges, ref, skipped)
+        whole = self.setting.composition.reward.trains_head
+        return Collator(self.policy.tokenizer.pad_token_id, self.arrow.prompt_edges, ref, skipped, whole)

@@ -96,6 +96,8 @@ def _parts(alignment: Alignment, reference: Prepared | None) -> dict[str, nn.Mod
     parts: dict[str, nn.Module] = {"policy": alignment.policy.model}
     if alignment.critic is not None:
         parts["critic"] = alignment.critic
+    if alignment.head is not None:
+        parts["head"] = alignment.head
     if reference is not None and reference.moving is not None:
         parts["reference"] = reference.moving
     return parts

@@ -31,6 +31,7 @@ from xpo.scoring.path import choose_path
 from xpo.scoring.score import Scoring
 from xpo.stages.alignment import Alignment
 from xpo.stages.parallel import run_branch
+from xpo.stages.reward_model import leave_reward_model
 from xpo.stages.rounds import align_in_rounds
 from xpo.stages.setting import Setting
 from xpo.stages.sft import run_sft, wanted
@@ -87,16 +88,21 @@ def _stages(setting: Setting, argv: list[str], begin: float) -> dict[str, float]
     if facts:
         manifest.record(weighting=facts)
     measure = source.measure(policy)
-    before = dict(measure(policy.model)) if measure is not None else {}
-    _sample(setting, policy, rows, "before")
+    before = dict(measure(policy.model)) if measure is not None and not c.reward.trains_head else {}
+    if not c.reward.trains_head:
+        _sample(setting, policy, rows, "before")
+    head = c.reward.build(c.reward_form, policy.model, c.seed) if c.reward.trains_head else None
     critic = c.critic.build(policy.model, c.seed)
     with manifest.stage("align"):
-        alignment = Alignment(setting, policy, arrow, rows, measure, critic, finish=finish)
+        alignment = Alignment(setting, policy, arrow, rows, measure, critic, head, finish=finish)
         metrics = align_in_rounds(alignment)
-    policy = dataclasses.replace(policy, decoding=None if critic is None else critic.decoding)
-    _sample(setting, policy, rows, "after")
     with manifest.stage("export"):
-        _export(setting, policy, arrow, metrics)
+        if head is not None:
+            leave_reward_model(alignment, source.demonstrations().train, metrics)
+        else:
+            policy = dataclasses.replace(policy, decoding=None if critic is None else critic.decoding)
+            _sample(setting, policy, rows, "after")
+            _export(setting, policy, arrow, metrics)
     return _finish(setting, before, measure, metrics, begin)
 
 
@@ -184,7 +190,7 @@ def _finish(
         write_summary(setting.out, "done", metrics, seconds, **about)
         # the reference may be another model, or none: what stands beside the result is its own start
         columns = {"before": {**logged(setting.log.path, 0), **before}, "after": metrics}
-        if measure is not None and measure.optimum:
+        if measure is not None and measure.optimum and not c.reward.trains_head:
             columns["optimum"] = measure.optimum
         title = (
             f"{c.config['algo']['title']} ({', '.join(f'{g}={c.option(g)}' for g in ('data', 'divergence'))})"

@@ -38,9 +38,10 @@ class Measure(Protocol):
     """A model to metrics that only the data can give, such as the gold world's exact ones.
 
     ``decoded``: what scores its responses as they are drawn, where that is not its own distribution.
+    ``judge``: the head of a reward model, which is measured then, and not the policy below it.
     """
 
-    def __call__(self, model: Any, decoded: Any = None) -> Mapping[str, float]: ...
+    def __call__(self, model: Any, decoded: Any = None, judge: Any = None) -> Mapping[str, float]: ...
 
 
 class Source(Protocol):

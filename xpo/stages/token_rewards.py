@@ -31,9 +31,8 @@ PAGE_ROWS = 24
 def wanted(alignment: Alignment) -> bool:
     """Whether this process leaves anything."""
     composition = alignment.setting.composition
-    own = (
-        composition.objective.reads_reward and not composition.objective.credits_tokens
-    )  # a reward of tokens
+    log_ratios = composition.objective.reads_reward and not composition.reward.trains_head
+    own = log_ratios and not composition.objective.credits_tokens  # a reward of tokens
     return own and composition.reward_level.per_token and alignment.turn.last and rank() == 0
 
 

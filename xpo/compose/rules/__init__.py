@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xpo.compose.rules import beside, labels, lists, reward, rows, shape, step
+from xpo.compose.rules import beside, head, labels, lists, reward, rows, shape, step
 from xpo.compose.rules.reason import Reason, Rule
 
 __all__ = ["RULES", "Reason", "Rule"]
@@ -15,4 +15,5 @@ RULES: tuple[Rule, ...] = (
     *beside.RULES,
     *step.RULES,
     *labels.RULES,
+    *head.RULES,
 )

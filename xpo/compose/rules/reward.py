@@ -85,7 +85,8 @@ def _level_and_form_are_set(c: Composition) -> Reason | None:
 
 
 def _form_fits_the_reward(c: Composition) -> Reason | None:
-    if c.reward.relabels or not c.objective.reads_reward or c.reward_form.reads == c.objective.implicit_form:
+    settled = c.reward.relabels or c.reward.trains_head or not c.objective.reads_reward
+    if settled or c.reward_form.reads == c.objective.implicit_form:
         return None
     return Reason(
         f"{c.choice('reward')} takes labels as they are, and {c.choice('objective')} reads them as "

@@ -1,0 +1,62 @@
+"""The reward is the score of a head that is trained: an explicit reward model in the making."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from xpo.critic.base import check_lr_scale
+from xpo.registry import register
+from xpo.reward_model.heads import RewardHead
+from xpo.scoring.parts import output_head, unwrap
+
+
+@register("reward", "head")
+@dataclass(frozen=True)
+class HeadReward:
+    """A linear head on the model's hidden states. Ouyang et al. 2022, arXiv 2203.02155, section 3.5.
+
+    The objective eats its scores in place of log-ratios: with ``objective=logistic`` that is Bradley-Terry.
+    ``reward_form=pointwise`` trains one score per response, ``pairwise`` log-odds of two responses;
+    ``reward_level`` says which tokens are read. ``members``: so many heads on one trunk, each on its own
+    random half of the rows, for means and disagreement. ``planes``: how many cycles a preference model can
+    hold (null: 4; pointwise heads have none). The head trains at ``lr_scale`` times the model's rate.
+    """
+
+    relabels: ClassVar[bool] = False  # labels are used as annotated
+    reads_reward: ClassVar[bool] = True
+    trains_head: ClassVar[bool] = True  # rewards are a head's, no log-ratios
+    beta: ClassVar[float] = 1.0  # rewards are what the head says
+
+    members: int = 1
+    planes: int | None = None
+    lr_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_lr_scale(self.lr_scale)
+        if self.members < 1:
+            raise ValueError(f"members must be at least 1, got {self.members}")
+        if self.planes is not None and self.planes < 1:
+            raise ValueError(f"planes must be null or at least 1, got {self.planes}")
+
+    def __call__(self, link_BK: Tensor) -> Tensor:
+        return link_BK
+
+    def build(self, form: Any, policy: Any, seed: int) -> RewardHead:
+        """The head, on the policy's device; what the policy predicts tokens with is trained no more."""
+        weight_VD = output_head(policy).weight_VD
+        inner = unwrap(policy)
+        if inner.get_output_embeddings().weight is not inner.get_input_embeddings().weight:
+            inner.get_output_embeddings().requires_grad_(False)
+        dtype = torch.promote_types(weight_VD.dtype, torch.float32)
+        head: RewardHead = form.head(self, weight_VD.shape[1], seed, dtype)
+        return head.to(weight_VD.device)
+
+    def text(self, x: str) -> str:
+        return x
+
+    def latex(self, x: str) -> str:
+        return x

@@ -1,0 +1,45 @@
+"""What a head reads of a response: the state of its last token, or those of all its tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xpo.contracts import Batch
+from xpo.reward_model.heads import Opinion, RewardHead
+from xpo.scoring.parts import evaluating
+from xpo.scoring.score import Scoring
+from xpo.scoring.states import token_states
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """A head and the parts that say what it reads; called, it gives its members' opinions of a batch."""
+
+    head: RewardHead
+    parts: Any  # with ``reward_level`` and ``length``
+
+    @torch.no_grad()
+    def __call__(self, model: Any, scoring: Scoring, batch: Batch) -> tuple[Opinion, ...]:
+        with evaluating(model):
+            return self.head(features(model, self.head, scoring, self.parts, batch), batch.present_BK)
+
+
+def features(model: Any, head: RewardHead, scoring: Scoring, parts: Any, batch: Batch) -> Tensor:
+    """feature_BKF: the head's outputs at each response's last token, or of all tokens, pooled by length.
+
+    ``parts`` has ``reward_level`` and ``length``. A response's scores of tokens are ``token_features``.
+    """
+    if not parts.reward_level.per_token:
+        return head.features(token_states(scoring, model, batch).last(batch))
+    feature_BKTF = token_features(model, head, scoring, batch)
+    pooled = [parts.length.pool(feature_BKT, batch.mask_BKT) for feature_BKT in feature_BKTF.unbind(-1)]
+    return torch.stack(pooled, dim=-1)
+
+
+def token_features(model: Any, head: RewardHead, scoring: Scoring, batch: Batch) -> Tensor:
+    """feature_BKTF: the head's outputs at every response token."""
+    return head.features(token_states(scoring, model, batch).tokens())
