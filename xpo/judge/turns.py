@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xpo.data.record import Example, Message
+from xpo.data.record import Example, Message, Text
 from xpo.data.render import rendered
 
 NAMES = {"user": "Human", "assistant": "Assistant"}
@@ -55,3 +55,12 @@ def harmless(text: str, tokenizer: Any) -> str:
 def _line(turn: Message) -> str:
     name = NAMES.get(turn.role)
     return turn.content if name is None else f"{name}: {turn.content}"
+
+
+def spoken(text: Text) -> str:
+    """A prompt or response as it stands within a question: messages as a transcript."""
+    if isinstance(text, str):
+        return text.strip()
+    if len(text) == 1 and text[0].role == "assistant":  # a response
+        return text[0].content.strip()
+    return "\n\n".join(_line(turn) for turn in text).strip()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
-
-from xpo.errors import UserError
 
 WINDOW = 64
 """What is sorted by size together: at most so many are lost when a run is killed."""
@@ -24,7 +22,7 @@ def in_windows(
 ) -> Iterator[Found]:
     """Work on like sizes together, hand out in order; what cannot be made raises when it is its turn."""
     for start in range(0, len(asked), WINDOW):
-        made, error = _until_error(asked[start : start + WINDOW], make)
+        made, error = until_error(make(one) for one in asked[start : start + WINDOW])
         found: dict[int, Found] = {}
         order = sorted(range(len(made)), key=lambda i: (-size(made[i]), i))
         for group in _groups(order, [size(item) for item in made], tokens):
@@ -34,15 +32,13 @@ def in_windows(
             raise error
 
 
-def _until_error(
-    asked: Sequence[Asked], make: Callable[[Asked], Made]
-) -> tuple[list[Made], UserError | None]:
+def until_error(values: Iterable[Made]) -> tuple[list[Made], Exception | None]:
+    """What came before the first error, so that it can be used before the error is raised."""
     made: list[Made] = []
-    for conversation in asked:
-        try:
-            made.append(make(conversation))
-        except UserError as error:
-            return made, error
+    try:
+        made.extend(values)
+    except Exception as error:  # whatever it is: it is raised when its turn has come
+        return made, error
     return made, None
 
 
