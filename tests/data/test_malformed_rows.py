@@ -86,7 +86,22 @@ BAD = [
     ("list", {**LIST, "scores": [1, "2"]}, r"column 'scores\[1\]' must be a number, got '2'", "wrong type"),
     ("list", {**LIST, "scores": [1, True]}, r"column 'scores\[1\]' must be a number, got True", "wrong type"),
     ("list", {**LIST, "scores": 1}, "column 'scores' must be a list of numbers, got 1", "wrong type"),
-    ("list", {**LIST, "scores": None}, "needs a column 'scores' or 'ranks'", "missing column"),
+    (
+        "list",
+        {**LIST, "scores": None, "wins": [[0.5, 1], [0, 0.5]]},
+        "needs a column 'scores' or 'ranks', beside 'wins'",
+        "missing column",
+    ),
+    (
+        "list",
+        {"prompt": "p", "completions": [" a", " b"], "scroes": [1, 0]},
+        "no column 'scores' or 'ranks', and nothing reads 'scroes'. Did you mean 'scores'",
+        "missing column",
+    ),
+    ("list", {**LIST, "answer": [3]}, "column 'answer' must be a text or a number", "wrong type"),
+    ("list", {**LIST, "answer": True}, "column 'answer' must be a text or a number", "wrong type"),
+    ("list", {**LIST, "models": ["one"]}, "column 'models' must be a list of 2 names", "wrong type"),
+    ("preference", {**PAIR, "models": ["one", ""]}, "column 'models' must be a list of 2", "wrong type"),
     ("list", {**LIST, "completions": " a"}, "column 'completions' must be a list", "wrong type"),
     ("list", {**LIST, "completions": []}, "column 'completions' must be a list", "wrong type"),
     (
@@ -105,9 +120,9 @@ BAD = [
     ),
     (
         "unpaired",
-        {"prompt": "p", "completion": " a", "label": None},
-        "column 'label' is null",
-        "missing value",
+        {"prompt": "p", "completion": " a", "labels": True},
+        "no column 'label', and nothing reads 'labels'. Did you mean 'label'",
+        "missing column",
     ),
     ("scored", {"prompt": "p", "completion": " a", "score": None}, "column 'score' is null", "missing value"),
     (

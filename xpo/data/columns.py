@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -11,37 +12,43 @@ from xpo.data.errors import DataError
 
 @dataclass(frozen=True)
 class Format:
-    """What a row of one kind must and may have. ``example`` is shown where a row is malformed."""
+    """What a row of one kind must and may have. ``example`` is shown where a row is malformed.
+
+    ``labels``: a row without any of these is read too, for an annotator to label it.
+    """
 
     required: tuple[str, ...]
     optional: tuple[str, ...]
     example: str
+    labels: tuple[str, ...] = ()
 
 
 FORMATS = {
     "preference": Format(
         ("chosen", "rejected"),
-        ("prompt", "score_chosen", "score_rejected", "margin"),
+        ("prompt", "score_chosen", "score_rejected", "margin", "answer", "models"),
         '{"prompt": "What is 2 + 2?", "chosen": " 4.", "rejected": " 5."}',
     ),
     "list": Format(
         ("prompt", "completions"),
-        ("scores", "ranks", "wins", "margins"),
+        ("scores", "ranks", "wins", "margins", "answer", "models"),
         '{"prompt": "What is 2 + 2?", "completions": [" 4.", " 5.", " 22."], "scores": [1.0, 0.2, 0.0]}',
+        labels=("scores", "ranks"),
     ),
     "unpaired": Format(
-        ("prompt", "completion", "label"),
-        (),
+        ("prompt", "completion"),
+        ("label", "answer"),
         '{"prompt": "What is 2 + 2?", "completion": " 4.", "label": true}',
+        labels=("label",),
     ),
     "scored": Format(
         ("prompt", "completion", "score"),
-        (),
+        ("answer",),
         '{"prompt": "What is 2 + 2?", "completion": " 4.", "score": 0.9}',
     ),
     "demonstration": Format(
         (),
-        ("prompt", "completion", "messages", "text"),
+        ("prompt", "completion", "messages", "text", "answer"),
         '{"prompt": "What is 2 + 2?", "completion": " 4."}, {"messages": [...]} or {"text": "..."}',
     ),
 }
@@ -70,6 +77,26 @@ _ALIASES = {
 CANONICAL = tuple(
     dict.fromkeys(name for form in FORMATS.values() for name in (*form.required, *form.optional))
 )
+
+
+def misspelt(form: str, unread: Iterable[str]) -> str:
+    """What is said of a row without labels that has a column nearly of their name; else nothing."""
+    labels = FORMATS[form].labels
+    for column in unread:
+        near = difflib.get_close_matches(column, labels, n=1, cutoff=0.8)
+        if near:
+            named = " or ".join(map(repr, labels))
+            return f"no column {named}, and nothing reads {column!r}. Did you mean {near[0]!r}?"
+    return ""
+
+
+def columns_of(form: str, known: Mapping[str, str]) -> dict[str, str]:
+    """Those of the known columns that rows of this format have; each of the file's is read once."""
+    read: dict[str, str] = {}
+    for ours in (*FORMATS[form].required, *FORMATS[form].optional):
+        if ours in known and known[ours] not in read.values():
+            read[ours] = known[ours]
+    return read
 
 
 def names(found: Iterable[str], mapping: Mapping[str, str], path: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from xpo.annotator.base import Desk
 from xpo.arrow import OffPolicy
 from xpo.compose.errors import did_you_mean
-from xpo.data.columns import FORMATS, detect, names
+from xpo.data.columns import FORMATS, columns_of, detect, misspelt, names
 from xpo.data.counts import Counts
 from xpo.data.errors import BadRow, DataError
 from xpo.data.files import read_rows
@@ -31,7 +31,8 @@ class Jsonl:
     """Rows of JSON lines, JSON, Parquet or Arrow files, of folders, or of ``owner/name`` on the hub.
 
     The reader follows from the path, the format from the columns of the first row (TRL's names, or
-    ``completions`` with ``scores`` or ``ranks``), unless ``format`` says it. Held out is ``test_path``,
+    ``completions`` with ``scores`` or ``ranks``), unless ``format`` says it; rows without labels are for an
+    annotator to label. Held out is ``test_path``,
     ``test_split``, or ``test_fraction`` of the prompts (0.1 if none of the three is given). Lengths are in
     tokens; ``max_length`` null is the model's window. ``standardise_scores``: mean 0 and variance 1 over the
     training rows' scores. Raises ``DataError`` naming file, line and column.
@@ -172,7 +173,7 @@ def _parsed(
     known = names(found, columns, path)
     if form == "auto":
         form = detect([[o for o, t in known.items() if t in row] for _, row in rows], found, path)
-    read = {ours: known[ours] for ours in (*FORMATS[form].required, *FORMATS[form].optional) if ours in known}
+    read = columns_of(form, known)
     _note_columns(read, found, counts)
     records = []
     for where, row in rows:
@@ -190,7 +191,11 @@ def _record(form: str, read: dict[str, str], row: dict[str, Any], where: str) ->
             there = ", ".join(row) or "none"
             problem = f"column {column!r} is missing (found: {there}).{did_you_mean(column, row)}"
             raise BadRow(where, "missing column", problem, FORMATS[form].example)
-    return parse(form, values, where)
+    record = parse(form, values, where)
+    problem = "" if record.labelled else misspelt(form, row.keys() - read.values())
+    if problem:
+        raise BadRow(where, "missing column", problem, FORMATS[form].example)
+    return record
 
 
 def _note_columns(read: dict[str, str], found: list[str], counts: Counts) -> None:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from xpo.data.columns import FORMATS
 from xpo.data.errors import BadRow
 from xpo.data.record import Record, Text
-from xpo.data.shape import Matrix
+from xpo.data.values import (
+    Values,
+    answer_of,
+    label_of,
+    margins_of,
+    models_of,
+    number,
+    numbers,
+    ranks_of,
+    wins_of,
+)
 from xpo.data.words import Malformed, joined, text_of
-
-Values = Mapping[str, Any]
-"""Our column name -> value; a column that the row lacks is not in it."""
-
-LARGEST = 1e12
-"""Of a score or margin: differences of larger ones have no digits left in float32."""
 
 
 def parse(form: str, values: Values, where: str) -> Record:
@@ -26,7 +29,7 @@ def parse(form: str, values: Values, where: str) -> Record:
     try:
         for column in kind.required:
             _required(values, column)
-        return _PARSERS[form](values, where)
+        return dataclasses.replace(_PARSERS[form](values, where), answer=answer_of(values))
     except Malformed as error:
         raise BadRow(where, error.kind, str(error), kind.example) from None
 
@@ -42,14 +45,15 @@ def _preference(values: Values, where: str) -> Record:
     scores = None
     if values.get("score_chosen") is not None and values.get("score_rejected") is not None:
         scores = (
-            _number(values["score_chosen"], "score_chosen"),
-            _number(values["score_rejected"], "score_rejected"),
+            number(values["score_chosen"], "score_chosen"),
+            number(values["score_rejected"], "score_rejected"),
         )
     margins = None
     if values.get("margin") is not None:
-        margin = _number(values["margin"], "margin")
+        margin = number(values["margin"], "margin")
         margins = ((0.0, margin), (-margin, 0.0))
-    return Record(prompt, responses, ranks=(0, 1), scores=scores, margins=margins, where=where)
+    models = models_of(values, 2)
+    return Record(prompt, responses, (0, 1), scores, margins=margins, models=models, where=where)
 
 
 def _list(values: Values, where: str) -> Record:
@@ -60,24 +64,27 @@ def _list(values: Values, where: str) -> Record:
         )
     texts = tuple(_checked(item, f"completions[{i}]") for i, item in enumerate(items))
     prompt, responses = joined(_prompt(values), texts)
-    scores = _numbers(values, "scores", len(items))
-    ranks = _ranks(values, len(items))
-    wins, margins = _wins(values, len(items)), _margins(values, len(items))
-    if scores is None and ranks is None:
+    scores = numbers(values, "scores", len(items))
+    ranks = ranks_of(values, len(items))
+    wins, margins = wins_of(values, len(items)), margins_of(values, len(items))
+    if scores is None and ranks is None and (wins or margins):
+        beside = "wins" if wins else "margins"
         raise Malformed(
-            "missing column", "a list of responses needs a column 'scores' or 'ranks', beside 'wins' too"
+            "missing column", f"a list of responses needs a column 'scores' or 'ranks', beside {beside!r} too"
         )
-    return Record(prompt, responses, ranks=ranks, scores=scores, wins=wins, margins=margins, where=where)
+    models = models_of(values, len(items))
+    return Record(prompt, responses, ranks, scores, wins=wins, margins=margins, models=models, where=where)
 
 
 def _unpaired(values: Values, where: str) -> Record:
     prompt, responses = joined(_prompt(values), (_response(values, "completion"),))
-    return Record(prompt, responses, labels=(_label(values["label"]),), where=where)
+    label = values.get("label")
+    return Record(prompt, responses, labels=None if label is None else (label_of(label),), where=where)
 
 
 def _scored(values: Values, where: str) -> Record:
     prompt, responses = joined(_prompt(values), (_response(values, "completion"),))
-    return Record(prompt, responses, scores=(_number(values["score"], "score"),), where=where)
+    return Record(prompt, responses, scores=(number(values["score"], "score"),), where=where)
 
 
 def _demonstration(values: Values, where: str) -> Record:
@@ -122,92 +129,3 @@ def _nonempty(text: Text, column: str) -> Text:
     if not text or (not isinstance(text, str) and not text[-1].content):
         raise Malformed("empty response", f"column {column!r} is an empty response")
     return text
-
-
-def _number(value: Any, column: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Malformed("wrong type", f"column {column!r} must be a number, got {value!r:.60}")
-    try:
-        number = float(value)
-    except OverflowError:
-        raise Malformed("non-finite number", f"column {column!r} is beyond 1e308: {value!r:.20}...") from None
-    if not math.isfinite(number):
-        raise Malformed("non-finite number", f"column {column!r} must be finite, got {value}")
-    if abs(number) > LARGEST:
-        raise Malformed(
-            "out of range", f"column {column!r} must be at most {LARGEST:g} in size, got {value:g}"
-        )
-    return number
-
-
-def _numbers(values: Values, column: str, size: int) -> tuple[float, ...] | None:
-    items = values.get(column)
-    if items is None:
-        return None
-    if not isinstance(items, list | tuple):
-        raise Malformed("wrong type", f"column {column!r} must be a list of numbers, got {items!r:.60}")
-    if len(items) != size:
-        raise Malformed(
-            "unequal lengths",
-            f"column {column!r} has {len(items)} entries and 'completions' has {size}; one for each",
-        )
-    return tuple(_number(item, f"{column}[{i}]") for i, item in enumerate(items))
-
-
-def _ranks(values: Values, size: int) -> tuple[int, ...] | None:
-    """Any numbers, the lowest is best; equal ones tie."""
-    given = _numbers(values, "ranks", size)
-    if given is None:
-        return None
-    levels = sorted(set(given))
-    return tuple(levels.index(rank) for rank in given)
-
-
-def _wins(values: Values, size: int) -> Matrix | None:
-    matrix = _matrix(values, "wins", size)
-    if any(not 0.0 <= share <= 1.0 for row in matrix or () for share in row):
-        raise Malformed("out of range", "column 'wins' holds probabilities: numbers from 0 to 1")
-    for i, j in itertools.combinations(range(size if matrix else 0), 2):
-        assert matrix is not None
-        if not math.isclose(matrix[i][j] + matrix[j][i], 1.0, abs_tol=1e-3):
-            raise Malformed(
-                "out of range",
-                f"wins[{i}][{j}] is {matrix[i][j]:g} and wins[{j}][{i}] is {matrix[j][i]:g}: one of two "
-                "responses wins, so the two sum to 1",
-            )
-    return matrix
-
-
-def _margins(values: Values, size: int) -> Matrix | None:
-    """How much better i is than j; j is worse than i by the same number."""
-    matrix = _matrix(values, "margins", size)
-    if matrix is None:
-        return None
-    for i, j in itertools.product(range(size), repeat=2):
-        if not math.isclose(matrix[i][j], -matrix[j][i], rel_tol=1e-6, abs_tol=1e-9):
-            raise Malformed(
-                "out of range",
-                f"margins[{i}][{j}] is {matrix[i][j]:g} and margins[{j}][{i}] is {matrix[j][i]:g}: a "
-                "response is worse than another by as much as that one is better (a number for each is what "
-                "'scores' are)",
-            )
-    return matrix
-
-
-def _matrix(values: Values, column: str, size: int) -> Matrix | None:
-    rows = values.get(column)
-    if rows is None:
-        return None
-    if not isinstance(rows, list | tuple) or len(rows) != size:
-        raise Malformed(
-            "unequal lengths", f"column {column!r} must be a {size} x {size} matrix, one row per completion"
-        )
-    return tuple(_numbers({column: row}, column, size) or () for row in rows)
-
-
-def _label(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    if value in (0, 1):
-        return bool(value)
-    raise Malformed("wrong type", f"column 'label' must be true or false (or 1 or 0), got {value!r:.60}")

@@ -27,7 +27,8 @@ class Record:
 
     ``ranks`` (0 is best, equal ranks are ties), ``scores`` (higher is better), ``labels`` (True is good),
     ``wins`` (K x K, P(i beats j)) and ``margins`` (K x K, how much better i is than j, negative where it is
-    worse) are each None where nobody said it. ``where`` is "file:line".
+    worse) are each None where nobody said it. ``answer`` is the right answer, for rules that compare with it;
+    ``models`` says which system wrote each response. ``where`` is "file:line".
     """
 
     prompt: Text
@@ -37,7 +38,14 @@ class Record:
     labels: tuple[bool, ...] | None = None
     wins: tuple[tuple[float, ...], ...] | None = None
     margins: tuple[tuple[float, ...], ...] | None = None
+    answer: str | None = None
+    models: tuple[str, ...] | None = None
     where: str = ""
+
+    @property
+    def labelled(self) -> bool:
+        """Whether anybody said which response is better, or how good one is."""
+        return any(said is not None for said in (self.ranks, self.scores, self.labels, self.wins))
 
     @property
     def merit(self) -> tuple[float, ...] | None:

@@ -20,6 +20,7 @@ def ordered(record: Record, order: Sequence[int]) -> Record:
         labels=_some(record.labels, order),
         wins=_some_square(record.wins, order),
         margins=_some_square(record.margins, order),
+        models=_some(record.models, order),
     )
 
 
