@@ -36,6 +36,7 @@ class Constitution(Asking, Labeller):
     ``template``: ``anthropic``, ``google`` or a file. ``xpo revise`` takes their critiques and revisions.
     """
 
+    needs: ClassVar[frozenset[str]] = frozenset({"texts"})
     gives: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores", "wins"})
 
     principles: str | None = None
