@@ -32,7 +32,7 @@ def checked_key(variable: str | None) -> str | None:
         return None
     if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", variable):
         raise ValueError(
-            "key_variable is the name of an environment variable (capitals, digits and _), never the key itself"
+            "key_variable is the name of an environment variable (capitals, digits, _), never the key itself"
         )
     key = os.environ.get(variable)
     if not key:

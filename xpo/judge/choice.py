@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from xpo.annotator.base import Desk
 from xpo.judge.address import checked_key, checked_url
+from xpo.judge.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from xpo.judge.backend import Backend
@@ -101,21 +102,22 @@ class Asking:
         if self.path is not None:
             yield _local(self.path, self.revision, self.dtype)
             return
-        from xpo.judge.http import Endpoint, HttpBackend
+        from xpo.judge.http import HttpBackend
 
+        with HttpBackend(self._endpoint(), desk.cache, desk.out) as backend:
+            yield backend
+
+    def _endpoint(self) -> Endpoint:
         given = {name: self.__dict__[name] for name in _SERVED if self.__dict__[name] is not None}
         key = checked_key(given.pop("key_variable", None))
-        with HttpBackend(
-            Endpoint(url=checked_url(str(self.url)), key=key, **given), desk.cache, desk.out
-        ) as backend:
-            yield backend
+        return Endpoint(url=checked_url(str(self.url)), key=key, **given)
 
     def fingerprint(self, desk: Desk) -> str:
         """Who is asked, and every setting of the annotator's own; no key, and no folder."""
         if self.path is not None:
             who = _weights(self.path, self.revision, self.dtype)
         else:
-            who = f"{checked_url(str(self.url))} {self.model} {self.top_logprobs}"
+            who = self._endpoint().fingerprint
         return repr((type(self).__name__, sorted(self.settings().items()), who))
 
     def settings(self) -> dict[str, Any]:
