@@ -1,5 +1,23 @@
 """The base of every error that is a user's to mend: printed as one message, without a traceback."""
 
+from __future__ import annotations
+
 
 class UserError(ValueError):
     """Bad input: a config, a data file, a model folder. The message says what to change."""
+
+
+class Waiting(UserError):
+    """A run that goes on once a person has done something: the message says what, and how to go on.
+
+    ``left`` of ``total`` things are to be done. The command ends with exit code 3.
+    """
+
+    def __init__(self, text: str, left: int, total: int) -> None:
+        self.text, self.left, self.total = text, left, total
+        super().__init__(f"waiting: {left} of {total} {text}")
+
+    @classmethod
+    def together(cls, several: list[Waiting]) -> Waiting:
+        """All that is to be done, in one message: that of the first."""
+        return cls(several[0].text, sum(one.left for one in several), sum(one.total for one in several))

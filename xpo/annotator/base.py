@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,12 +28,14 @@ class Desk:
 
     ``cache``: a folder that other runs share. ``out``: the run's own, None where nothing is run. ``policy``
     (a ``xpo.run.samples.Policy``): as the rows find it, given to annotators that declare ``needs_policy``.
+    ``objection``: why a record, as it is labelled, cannot be trained on, or an empty text.
     """
 
     cache: Path
     out: Path | None = None
     seed: int = 0
     policy: Any = None
+    objection: Callable[[Record], str] | None = None
 
     @classmethod
     def of(cls, composition: Any) -> Desk:

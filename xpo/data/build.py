@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from array import array
 from collections.abc import Iterator, Sequence
@@ -12,11 +11,10 @@ from typing import Any, Protocol
 from xpo.contracts import Row
 from xpo.data.counts import Counts
 from xpo.data.errors import DataError
+from xpo.data.label import Labelled, label, spoken
 from xpo.data.record import Annotator, Arity, Feedback, Record, Splits, Text
-from xpo.data.shape import ordered
 from xpo.data.tokenize import Progress, tokenize
 from xpo.data.truncate import Limits
-from xpo.data.words import blank
 from xpo.feedback.demonstration import Demonstration
 
 _FIELD = {
@@ -88,26 +86,30 @@ def prepare(
     tokenizer: Any,
     *,
     splits: Splits | None = None,
+    labelled: Labelled | None = None,
     window: int | None = None,
     needs: frozenset[str] = frozenset(),
     progress: Progress | None = None,
 ) -> Prepared:
     """Read, label, shape and tokenise.
 
-    ``splits``: what ``pipeline.data.read()`` gave, if it was called already. ``window``: the model's
-    number of positions. ``needs``: what the objective declares; rows without it are refused.
-    ``progress`` hears of each split's texts in turn. Raises ``DataError`` where nothing is left to train
-    on, with the reasons, and where the data lack what is needed.
+    ``splits``: what ``pipeline.data.read()`` gave, if it was called already; ``labelled``: what ``label``
+    made of it. Demonstrations without a file of their own are the responses that the annotator likes best.
+    ``window``: the model's number of positions. ``needs``: what the objective declares; rows without it are
+    refused. ``progress`` hears of each split's texts in turn. Raises ``DataError`` where nothing is left to
+    train on, with the reasons, and where the data lack what is needed.
     """
     splits = pipeline.data.read() if splits is None else splits
     limits = _limits(pipeline, window)
-    counts = {name: copy.deepcopy(tally) for name, tally in splits.counts.items()}
+    if labelled is None:
+        labelled = label(pipeline.annotator, splits, pipeline.desk)
+    counts = labelled.counts
     stage = _Stage(pipeline, tokenizer, limits, progress)
-    train = stage.rows(splits.train, counts.setdefault("train", Counts()))
-    test = stage.rows(splits.test, counts.setdefault("test", Counts()))
+    train = stage.rows(labelled.train, counts["train"])
+    test = stage.rows(labelled.test, counts["test"])
     source, tally = splits.demonstrations, counts.get("demonstrations", Counts())
     if not splits.given:
-        source, tally = splits.train, Counts()
+        source, tally = labelled.train, Counts()
     demonstrations = stage.demonstrations(source, tally, pipeline.ends or splits.given)
     _check("train", train, counts["train"], needs)
     if splits.given:
@@ -146,32 +148,16 @@ class _Stage:
     known: dict[str, list[int]] = field(default_factory=dict)
 
     def rows(self, records: Sequence[Record], counts: Counts) -> list[Row]:
-        labelled = self.pipeline.annotator(_spoken(records, counts), self.pipeline.desk)
-        examples = self.pipeline.arity(self.pipeline.feedback(labelled, counts), counts)
+        examples = self.pipeline.arity(self.pipeline.feedback(records, counts), counts)
         return self._tokenized(examples, counts, self.pipeline.ends)
 
     def demonstrations(self, records: Sequence[Record], counts: Counts, ends: bool) -> list[Row]:
-        return self._tokenized(Demonstration()(_spoken(records, counts), counts), counts, ends)
+        return self._tokenized(Demonstration()(spoken(records, counts), counts), counts, ends)
 
     def _tokenized(self, examples: Any, counts: Counts, ends: bool) -> list[Row]:
         rows = tokenize(examples, self.tokenizer, self.limits, counts, self.progress, self.known, ends)
         counts.kept = len(rows)
         return rows
-
-
-def _spoken(records: Sequence[Record], counts: Counts) -> list[Record]:
-    """Records without responses of white space; a comparison that loses a side is dropped."""
-    kept = []
-    for record in records:
-        order = [k for k, response in enumerate(record.responses) if not blank(response)]
-        if len(order) == len(record.responses):
-            kept.append(record)
-        elif len(order) < min(2, len(record.responses)):
-            counts.drop("empty response")
-        else:
-            counts.note("empty response left out of its list", len(record.responses) - len(order))
-            kept.append(ordered(record, order))
-    return kept
 
 
 def _check(split: str, rows: Sequence[Row], counts: Counts, needs: frozenset[str]) -> None:

@@ -12,6 +12,7 @@ from xpo.arrow import OffPolicy
 from xpo.data.build import Pipeline, Prepared, prepare, prepare_demonstrations, texts
 from xpo.data.counts import table
 from xpo.data.errors import DataError
+from xpo.data.label import Labelled, label, objection
 from xpo.data.record import Record, Splits
 from xpo.run.progress import Bar, progress
 from xpo.run.say import say
@@ -19,7 +20,10 @@ from xpo.stages.source import Policy, Rows
 
 
 class FileSource:
-    """Reads at once, so that bad data end a run before its model is loaded; ``parts`` is the composition."""
+    """Reads and labels at once, so that bad data end a run before its model is loaded.
+
+    Annotators that need the policy label when it is there. ``parts`` is the composition.
+    """
 
     tokenizer = None
     support = None
@@ -29,10 +33,11 @@ class FileSource:
         self._pipeline = Pipeline(option, parts.annotator, parts.feedback, parts.arity, ends)
         self._needs = OffPolicy.of(parts, parts.reference.given).needs
         self._splits: Splits = option.read()
-        if parts.margin.positive_scores:
-            _check_positive((*self._splits.train, *self._splits.test), parts.choice("margin"))
+        self._positive = parts.choice("margin") if parts.margin.positive_scores else None
         self.demonstrations_given = self._splits.given
-        self._desk, self._waits = desk, parts.annotator.needs_policy
+        self._desk = dataclasses.replace(desk, objection=objection(parts.feedback, self._needs))
+        self._waits = parts.annotator.needs_policy
+        self._labelled = None if self._waits else self._label(self._desk)
         self._prepared: Prepared | None = None
 
     def texts(self) -> Iterable[str]:
@@ -40,8 +45,8 @@ class FileSource:
 
     def tokenize(self, tokenizer: Any, window: int) -> None:
         self._model = tokenizer, window
-        if not self._waits:
-            self._prepare(self._desk)
+        if self._labelled is not None:
+            self._prepare(self._labelled)
 
     def demonstrations(self) -> Rows:
         if self._prepared is not None:
@@ -50,16 +55,23 @@ class FileSource:
 
     def rows(self, start: Policy, needs: frozenset[str]) -> Rows:
         if self._waits:
-            self._prepare(dataclasses.replace(self._desk, policy=start))
+            self._prepare(self._label(dataclasses.replace(self._desk, policy=start)))
         return Rows(self._ready.train, self._ready.test, limits=self._ready.limits)
 
-    def _prepare(self, desk: Desk) -> None:
+    def _label(self, desk: Desk) -> Labelled:
+        labelled = label(self._pipeline.annotator, self._splits, desk)
+        if self._positive is not None:
+            _check_positive((*labelled.train, *labelled.test), self._positive)
+        return labelled
+
+    def _prepare(self, labelled: Labelled) -> None:
         tokenizer, window = self._model
         with contextlib.ExitStack() as bars:
             self._prepared = prepare(
-                dataclasses.replace(self._pipeline, desk=desk),
+                self._pipeline,
                 tokenizer,
                 splits=self._splits,
+                labelled=labelled,
                 window=window,
                 needs=self._needs,
                 progress=_Bars(bars),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from xpo.data.counts import Counts
+from xpo.data.errors import DataError
 from xpo.data.record import Example, Record
 from xpo.registry import register
 
@@ -14,7 +15,10 @@ from xpo.registry import register
 @register("feedback", "demonstration")
 @dataclass(frozen=True)
 class Demonstration:
-    """One response to imitate per record: the only one, the best, or none if it is labelled bad."""
+    """One response to imitate per record: the only one, the best, or none if it is labelled bad.
+
+    Raises ``DataError`` for several responses without an order.
+    """
 
     gives: ClassVar[frozenset[str]] = frozenset({"demonstrations"})
     contrasts: ClassVar[bool] = False  # demonstrations against own samples: nobody labels
@@ -36,5 +40,10 @@ class Demonstration:
 
 
 def _best(record: Record) -> int:
+    if len(record.responses) > 1 and not record.labelled:
+        raise DataError(
+            f"{record.where}: nobody says which of {len(record.responses)} responses is to be imitated: give "
+            "scores or ranks, or a file of demonstrations (data.demonstrations=<file>)"
+        )
     merit = record.merit or record.labels or (0.0,)
     return max(range(len(merit)), key=lambda i: merit[i])
