@@ -81,6 +81,10 @@ class Constitution(Asking, Labeller):
                 said = list(itertools.islice(found, 2 * len(row)))
                 yield self._verdict(len(record.responses), row, said)
 
+    def improving(self) -> list[Principle]:
+        """The principles that ask for a critique and for a revision; ``TemplateError`` if there is none."""
+        return read_principles(self.principles, "critique", "revision")
+
     def _pairs(self, record: Record, principles: Sequence[Principle]) -> list[tuple[int, int, str, Record]]:
         key = content_key(record)
         return [

@@ -26,11 +26,12 @@ class TemplateError(UserError):
 
 @dataclass(frozen=True)
 class Kind:
-    """What templates of a folder of ``prompts`` may say (holes), and must say in what is asked first."""
+    """Which holes the templates in a folder of ``prompts`` may have, and which what is asked first must."""
 
     folder: str
     may: frozenset[str]
     must: frozenset[str]
+    then_must: frozenset[str] = frozenset()  # what is asked after a rationale
 
 
 def read_template(kind: Kind, name: str, exemplars: str | None = None, thinking: bool = False) -> Template:
@@ -44,13 +45,15 @@ def read_template(kind: Kind, name: str, exemplars: str | None = None, thinking:
     for key in ("think", "then") if thinking else ("ask",):
         if not turns[key]:
             raise TemplateError(f"{path} has no {key}: it has turns with a role and a content")
-    _check_holes(turns["think" if thinking else "ask"], kind, f"{path}: {'think' if thinking else 'ask'}")
+    first = "think" if thinking else "ask"
+    _check_holes(turns[first], kind.must, f"{path}: {first}")
+    if thinking:
+        _check_holes(turns["then"], kind.then_must, f"{path}: then")
     shown = ""
     if exemplars is not None:
         key = "exemplar_thinking" if thinking else "exemplar"
-        asked = turns["think" if thinking else "ask"]
         shown = _exemplars(content.get(key), f"{path}: {key}", Path(exemplars))
-        if not any("exemplars" in holes(turn.content) for turn in asked):
+        if not any("exemplars" in holes(turn.content) for turn in turns[first]):
             raise TemplateError(f"{path}: no turn has a place for exemplars, which is {{exemplars}}")
     options = _options(content.get("options"), path)
     text = json.dumps([sorted((k, repr(v)) for k, v in turns.items()), options, shown])
@@ -105,8 +108,8 @@ def _turns(value: Any, where: str, kind: Kind) -> Conversation:
     return tuple(found)
 
 
-def _check_holes(turns: Conversation, kind: Kind, where: str) -> None:
-    lacking = kind.must - set().union(*(holes(turn.content) for turn in turns))
+def _check_holes(turns: Conversation, must: frozenset[str], where: str) -> None:
+    lacking = must - set().union(*(holes(turn.content) for turn in turns))
     if lacking:
         raise TemplateError(
             f"{where} has no place for {', '.join(f'{{{name}}}' for name in sorted(lacking))}"
