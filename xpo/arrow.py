@@ -100,10 +100,13 @@ class OffPolicy:
         """loss_B of the objective alone, not weighted by row and not reduced, and its own metrics."""
         batch = self.labelled(batch)
         context = self.context(batch, reward_BK, scores, step)
+        loss_B, batch = self._loss(batch, reward_BK, context)
+        return loss_B, dict(self.objective.metrics(reward_BK, batch, context))
+
+    def _loss(self, batch: Batch, reward_BK: Tensor, context: Context) -> tuple[Tensor, Batch]:
+        """loss_B of a labelled batch, and the batch as its comparisons are weighed."""
         batch = self.weighting.masses(batch, context)
-        return self.objective(reward_BK, batch, context), dict(
-            self.objective.metrics(reward_BK, batch, context)
-        )
+        return self.objective(reward_BK, batch, context), batch
 
     def labelled(self, batch: Batch) -> Batch:
         """The batch with the labels and scores that the objective reads."""
@@ -142,8 +145,9 @@ class OffPolicy:
     def weighed(self, batch: Batch, scores: Scores, step: Step | None) -> Tensor:
         """What the weighting takes from rows into its own, BF. ``step`` is the objective's."""
         reward_BK = self.reward_of(batch, scores)
-        loss_B, _ = self.losses(batch, reward_BK, scores, step)
-        return self.weighting.observe(reward_BK, loss_B, self.labelled(batch), self.reward.beta)
+        batch = self.labelled(batch)
+        loss_B = self._loss(batch, reward_BK, self.context(batch, reward_BK, scores, step))[0]
+        return self.weighting.observe(reward_BK, loss_B, batch, self.reward.beta)
 
     def __call__(self, batch: Batch, scores: Scores, steps: Steps = Steps()) -> Scored:  # noqa: B008 (frozen)
         """The whole arrow for one micro-batch."""

@@ -137,8 +137,9 @@ class Batch(Movable):
 
     def by_scores(self) -> Batch:
         """The batch with tokens counted by ``share_BK``: every scored response, not what is imitated."""
-        totals = dataclasses.replace(self.totals, tokens=self.totals.scored_tokens)
-        return dataclasses.replace(self, totals=totals)
+        return dataclasses.replace(
+            self, totals=dataclasses.replace(self.totals, tokens=self.totals.scored_tokens)
+        )
 
     @property
     def length_BK(self) -> Tensor:
@@ -150,7 +151,7 @@ class Batch(Movable):
 class Probes(Movable):
     """This rank's rows for the whole-step statistics of one optimizer step, None where nobody reads them.
 
-    ``step``: the step's own micro-batches; empty if the one that carries these probes is all of it.
+    ``step``: the step's own micro-batches; empty if the one that carries these probes is all of it;
     ``mismatched``: their prompts with other rows' responses.
     """
 
@@ -162,8 +163,8 @@ class Probes(Movable):
 class Step:
     """What a component has observed in the N rows of one optimizer step on all ranks, without gradient.
 
-    Rows come in the order of their place in the data set, fillers left out; zeros fill up lines of batches with
-    fewer responses. ``memory`` is of all steps up to this one.
+    Rows come in the order of their place in the data set, without fillers; zeros fill up lines of batches
+    with fewer responses. ``memory`` is of all steps up to this one.
     """
 
     values_NF: Tensor

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from xpo.contracts import Batch
-from xpo.label_noise.mixed import mixed
+from xpo.label_noise.mixed import Rate, mixed
 from xpo.registry import register
 
 
 @register("label_noise", "flips")
 @dataclass(frozen=True)
-class Flips:
+class Flips(Rate):
     """Robust DPO: the unbiased estimate of the loss under true labels. Chowdhury et al. 2024,
     arXiv 2403.00409, eq. 13: ((1 - rate) l(gap) - rate l(-gap)) / (1 - 2 rate).
 
@@ -22,12 +22,6 @@ class Flips:
 
     applies: ClassVar[bool] = True
     unbounded: ClassVar[bool] = True
-
-    rate: float = 0.1
-
-    def __post_init__(self) -> None:
-        if not 0 < self.rate < 0.5:
-            raise ValueError(f"rate must be above 0 and below 0.5, got {self.rate} (see label_noise=none)")
 
     def __call__(self, batch: Batch) -> Batch:
         scale = 1 - 2 * self.rate

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 
 from xpo.contracts import Batch
+
+
+@dataclass(frozen=True)
+class Rate:
+    """``rate``: the share of labels that are taken for flipped."""
+
+    rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate < 0.5:
+            raise ValueError(f"rate must be above 0 and below 0.5, got {self.rate} (see label_noise=none)")
 
 
 def mixed(batch: Batch, own: float, opposite: float) -> Batch:

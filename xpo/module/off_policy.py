@@ -122,13 +122,12 @@ class OffPolicyModule(PolicyModule):
         """
         arrow = self.arrow
         objective = weighting = None
+        rows = {kind: self._scored(probes.__dict__[kind], own) for kind in arrow.statistic_rows}
         if arrow.objective.statistic_rows != "none":
-            rows = self._scored(probes.__dict__[arrow.objective.statistic_rows], own)
-            seen = [(b, arrow.observed(b, s)) for b, s in rows]
+            seen = [(b, arrow.observed(b, s)) for b, s in rows[arrow.objective.statistic_rows]]
             objective = self._step(arrow.objective, seen, self.objective_memory, learn)
         if arrow.weighting.statistic_rows != "none":
-            rows = self._scored(probes.__dict__[arrow.weighting.statistic_rows], own)
-            seen = [(b, arrow.weighed(b, s, objective)) for b, s in rows]
+            seen = [(b, arrow.weighed(b, s, objective)) for b, s in rows[arrow.weighting.statistic_rows]]
             weighting = self._step(arrow.weighting, seen, self.weighting_memory, learn)
         return Steps(objective, weighting)
 

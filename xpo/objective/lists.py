@@ -7,8 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from xpo.contracts import Batch, masked
-from xpo.objective.base import Declared, given, widened
+from xpo.contracts import Batch, Context, masked
+from xpo.objective.base import Declared, PairLoss, given, widened
 
 
 class ScoredList(Declared):
@@ -25,6 +25,26 @@ class ScoredList(Declared):
         reward_BK = widened(masked(reward_BK, batch.present_BK))
         score_BK = masked(given(batch.score_BK, "scores", self), batch.present_BK)
         return reward_BK, score_BK.to(reward_BK.dtype)
+
+
+class SumOverPairs(PairLoss):
+    """A pair loss summed over the pairs of a list that do not tie: a longer list counts more.
+
+    Put it before the loss whose mean over the pairs it takes.
+    """
+
+    by_pairs: ClassVar[bool] = False
+    listwise: ClassVar[bool] = True
+
+    def __call__(self, reward_BK: Tensor, batch: Batch, context: Context) -> Tensor:
+        pairs_B = compared(given(batch.prefer_BKK, "comparisons", self))
+        return pairs_B * super().__call__(reward_BK, batch, context)
+
+    def text(self, preferred: str, dispreferred: str, margin: str) -> str:
+        return f"{COMPARED} * {super().text(preferred, dispreferred, margin)}"
+
+    def latex(self, preferred: str, dispreferred: str, margin: str) -> str:
+        return rf"\sum_{{(w, l)}} {super().latex(preferred, dispreferred, margin)}"
 
 
 def log_softmax(values_BK: Tensor, present_BK: Tensor) -> Tensor:

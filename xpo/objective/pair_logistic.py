@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from torch import Tensor
-
-from xpo.contracts import Batch, Context
-from xpo.objective.base import given
-from xpo.objective.lists import COMPARED, compared
+from xpo.objective.lists import SumOverPairs
 from xpo.objective.logistic import Logistic
 from xpo.registry import register
 
 
 @register("objective", "pair_logistic")
 @dataclass(frozen=True)
-class PairLogistic(Logistic):
+class PairLogistic(SumOverPairs, Logistic):
     """Pair-logistic: the sum of -log sigmoid(gap) over all pairs that do not tie. Liu et al. 2024,
-    arXiv 2402.01878. ``logistic`` is its mean over the pairs: here a longer list counts more."""
-
-    by_pairs: ClassVar[bool] = False
-    listwise: ClassVar[bool] = True
-
-    def __call__(self, reward_BK: Tensor, batch: Batch, context: Context) -> Tensor:
-        pairs_B = compared(given(batch.prefer_BKK, "comparisons", self))
-        return pairs_B * super().__call__(reward_BK, batch, context)
-
-    def text(self, preferred: str, dispreferred: str, margin: str) -> str:
-        return f"{COMPARED} * {super().text(preferred, dispreferred, margin)}"
-
-    def latex(self, preferred: str, dispreferred: str, margin: str) -> str:
-        return rf"\sum_{{(w, l)}} {super().latex(preferred, dispreferred, margin)}"
+    arXiv 2402.01878. ``logistic`` is its mean over the pairs."""
