@@ -6,43 +6,20 @@ import re
 
 import pytest
 
-from tests.matrix import checks
+from tests.matrix.checks import DOCUMENT, MatrixTests, half
 from xpo.compose import compose_config
 from xpo.compose.groups import AXES
-from xpo.explain.matrix import Entry, matrix, swapped
+from xpo.explain.matrix import swapped
 from xpo.explain.options import options
 
-ALGOS = checks.half(1)
 
-
-@pytest.fixture(scope="module")
-def entries(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
-    return matrix(tmp_path_factory.mktemp("matrix"), ALGOS)
-
-
-def test_every_combination_is_there(entries: list[Entry]) -> None:
-    checks.check_complete(entries, ALGOS)
-
-
-def test_what_is_accepted_has_an_effect(entries: list[Entry]) -> None:
-    checks.check_effects(entries)
-
-
-def test_a_refusal_says_why(entries: list[Entry]) -> None:
-    checks.check_reasons(entries)
-
-
-def test_what_a_refusal_names_works(entries: list[Entry]) -> None:
-    checks.check_nearest(entries)
-
-
-def test_the_document_is_up_to_date(entries: list[Entry]) -> None:
-    checks.check_document(entries, ALGOS)
+class TestSecondHalf(MatrixTests):
+    algos = half(1)
 
 
 def test_dpo_takes_two_values_or_more_on_most_axes() -> None:
     """One preset by name, from the document of all."""
-    table = checks.DOCUMENT.read_text(encoding="utf-8")
+    table = DOCUMENT.read_text(encoding="utf-8")
     wide = [axis for axis in AXES if len(_accepted(table, axis, "dpo")) >= 2]
     assert len(wide) >= 9, wide
 
