@@ -53,13 +53,18 @@ def tokenize(
 
 
 def spelled(
-    item: Example, tokenizer: Any, limits: Limits, known: dict[str, list[int]], ends: bool = True
+    item: Example,
+    tokenizer: Any,
+    limits: Limits,
+    known: dict[str, list[int]],
+    ends: bool = True,
+    counts: Counts | None = None,
 ) -> tuple[list[int], list[list[int]]] | None:
     """Prompt and responses as ``tokenize`` cuts and ends them, each at its place; None if dropped."""
     prompt, wholes = rendered(item, tokenizer)
     _encode([(prompt, wholes)], tokenizer, known, None)
     encoded = (known[prompt], [known[whole] for whole in wholes])
-    return _cut(item, encoded, tokenizer, limits, Counts(), ends)
+    return _cut(item, encoded, tokenizer, limits, Counts() if counts is None else counts, ends)
 
 
 def _encode(

@@ -86,13 +86,16 @@ def _load_model(option: HuggingFace, source: str, where: str, access: dict[str, 
             f"{where}: its weights cannot be read ({_first_line(error)}); fetch them again"
         ) from error
     model, found = loaded
-    _whole(found, where)
+    require_whole(found, where)
     silence(model)
     return model.eval()
 
 
-def _whole(found: dict[str, Any], where: str) -> None:
-    """transformers fills a weight that is missing or of another shape with random numbers: refused here."""
+def require_whole(found: dict[str, Any], where: str) -> None:
+    """``UserError`` for loading information that tells of gaps.
+
+    transformers fills a weight that is missing or of another shape with random numbers.
+    """
     odd = [(name, "is missing") for name in found["missing_keys"]]
     odd += [
         (name, f"has shape {tuple(there)}, not {tuple(due)}") for name, there, due in found["mismatched_keys"]
