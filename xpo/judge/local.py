@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -61,7 +60,7 @@ class LocalBackend:
         model = loaded.model.to(device or _best_device())
         return cls(Policy(model, loaded.tokenizer, Scoring(path=path)), tokens)
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """Weights, tokenizer and chat template."""
         tokenizer = self._policy.tokenizer
