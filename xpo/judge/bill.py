@@ -104,16 +104,14 @@ class Bill:
     def text(self) -> str:
         """A line for a person."""
         t = self.totals
-        parts = [f"{t.requests} requests ({t.retries} of them again), {t.cached} answers from the cache"]
-        parts.append(f"{t.prompt_tokens} + {t.completion_tokens} tokens")
+        parts = [f"requests {t.requests} ({t.retries} of them again)", f"answers from the cache {t.cached}"]
+        parts.append(f"tokens {t.prompt_tokens} + {t.completion_tokens}")
         if self._prices is not None:
             parts.append(f"cost {t.cost:.4g}")
         if t.uncounted:
-            parts.append(
-                f"{t.uncounted} without a token count" + (", at most" if self._prices is None else "")
-            )
+            parts.append(f"without a token count {t.uncounted}, charged at the most that they can be")
         if t.without_logprobs:
-            parts.append(f"{t.without_logprobs} answers without log-probabilities, taken as certain")
+            parts.append(f"without log-probabilities {t.without_logprobs}, taken as certain")
         return ", ".join(parts)
 
     def _write(self) -> None:
