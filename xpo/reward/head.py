@@ -10,6 +10,7 @@ from torch import Tensor
 
 from xpo.critic.base import check_lr_scale
 from xpo.registry import register
+from xpo.reward_model.folder import require_classifier
 from xpo.reward_model.heads import RewardHead
 from xpo.scoring.parts import output_head, unwrap
 
@@ -46,7 +47,11 @@ class HeadReward:
         return link_BK
 
     def build(self, form: Any, policy: Any, seed: int) -> RewardHead:
-        """The head, on the policy's device; what the policy predicts tokens with is trained no more."""
+        """The head, on the policy's device; what the policy predicts tokens with is trained no more.
+
+        Raises ``UserError`` for an architecture that cannot be saved with a head.
+        """
+        require_classifier(policy)
         weight_VD = output_head(policy).weight_VD
         inner = unwrap(policy)
         if inner.get_output_embeddings().weight is not inner.get_input_embeddings().weight:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,13 +21,16 @@ from xpo.scoring.parts import decoder, unwrap
 KEY = "xpo"
 """Of config.json: what the classifier's numbers mean."""
 
+GROUPS = ("reward_form", "reward_level", "length", "reward")
+"""Options that say what a head's numbers are made of."""
+
 
 @dataclass(frozen=True)
 class Meaning:
-    """What stands under ``xpo`` in config.json.
+    """What stands under ``xpo`` in config.json: a member's reward is ``sign`` * (its number - ``offset``).
 
-    ``offset``: the mean score of demonstrations, one for each member; a reward is score - offset. Options are
-    kept as a config has them: the name of a component and its keys.
+    ``offset``: the mean of demonstrations, one for each member. ``sign`` is 1, or -1 for a cost, which is
+    high where a response is bad. Options are as a config has them: the name of a component and its keys.
     """
 
     reward_form: dict[str, Any]
@@ -33,46 +38,87 @@ class Meaning:
     length: dict[str, Any]
     reward: dict[str, Any] = field(default_factory=dict)
     offset: tuple[float, ...] = ()
+    sign: int = 1
 
     @classmethod
-    def of(cls, config: dict[str, Any], offset: tuple[float, ...]) -> Meaning:
+    def of(cls, config: dict[str, Any], offset: tuple[float, ...], sign: int = 1) -> Meaning:
         """From a composition's config."""
-        groups = {name: dict(config[name]) for name in ("reward_form", "reward_level", "length", "reward")}
-        return cls(**groups, offset=offset)
+        return cls(**{name: dict(config[name]) for name in GROUPS}, offset=offset, sign=sign)
+
+    @classmethod
+    def read(cls, node: Any, where: str) -> Meaning:
+        """From config.json, which may be of any origin; ``UserError`` for what xpo does not write."""
+        known = [one.name for one in dataclasses.fields(cls)]
+        if not isinstance(node, dict) or not set(GROUPS) <= set(node) <= set(known):
+            raise UserError(
+                f"{where}: {KEY} in its config.json must have the keys {', '.join(GROUPS)} and none "
+                f"beside {', '.join(known)}, got {node!r:.200}"
+            )
+        lacking = [name for name in GROUPS if not isinstance(node[name], dict) or "name" not in node[name]]
+        if lacking:
+            raise UserError(f"{where}: {KEY}.{lacking[0]} in its config.json must be an option with a name")
+        offset, sign = node.get("offset", []), node.get("sign", 1)
+        if not isinstance(offset, list) or not all(_finite(value) for value in offset):
+            raise UserError(
+                f"{where}: {KEY}.offset in its config.json must be a list of numbers, got {offset}"
+            )
+        if sign not in (1, -1):
+            raise UserError(f"{where}: {KEY}.sign in its config.json must be 1 or -1, got {sign}")
+        return cls(**{**node, "offset": tuple(offset)})
 
     def as_dict(self) -> dict[str, Any]:
         return {**self.__dict__, "offset": list(self.offset)}
 
 
-def classifier(model: Any, head: RewardHead, meaning: Meaning, pad_id: int) -> Any:
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def classifier(model: Any, head: RewardHead, meaning: Meaning, pad_id: int | None) -> Any:
     """The model without its output head, with the reward's, as transformers loads it.
 
-    Raises ``UserError`` for an architecture without a sequence classifier with a linear ``score``.
+    transformers reads the last token that is not ``pad_id``. Where that is EOS it would read the token before
+    EOS: with None it reads a row's last one, and refuses rows that are padded. Raises as
+    ``require_classifier`` does.
     """
-    from transformers import AutoModelForSequenceClassification
-
-    inner = unwrap(model)
-    config = copy.deepcopy(inner.config)
+    config = copy.deepcopy(unwrap(model).config)
     weight_FD = head.score.weight.detach()
     config.num_labels = len(weight_FD)
-    config.pad_token_id = pad_id
+    config.pad_token_id = config.get_text_config().pad_token_id = pad_id
     config.problem_type = "regression"
     setattr(config, KEY, meaning.as_dict())
-    try:
-        made: Any = AutoModelForSequenceClassification.from_config(config, dtype=weight_FD.dtype)
-    except ValueError as error:
-        raise UserError(
-            f"transformers has no sequence classifier for {type(inner).__name__}: {error}"
-        ) from error
-    score = made.__dict__["_modules"].get("score")
-    if not isinstance(score, nn.Linear) or score.bias is not None:
-        raise UserError(
-            f"{type(made).__name__} has no linear layer `score` without bias, which a reward's is"
-        )
+    made = _of_config(config, weight_FD.dtype)
     decoder(made).load_state_dict(decoder(model).state_dict())
     with torch.no_grad():
-        score.weight.copy_(weight_FD)
+        linear_score(made, type(made).__name__).weight.copy_(weight_FD)
     return made.eval()
+
+
+def require_classifier(model: Any) -> None:
+    """``UserError`` for an architecture that transformers has no classifier with a linear ``score`` for."""
+    with torch.device("meta"):
+        made = _of_config(copy.deepcopy(unwrap(model).config), None)
+    linear_score(made, type(made).__name__)
+
+
+def linear_score(made: Any, where: str) -> nn.Linear:
+    """A classifier's head; ``UserError`` if it is no linear layer of that name without bias."""
+    score = made.__dict__["_modules"].get("score")
+    if not isinstance(score, nn.Linear) or score.bias is not None:
+        raise UserError(f"{where} has no linear layer `score` without bias, which a reward's is")
+    return score
+
+
+def _of_config(config: Any, dtype: torch.dtype | None) -> Any:
+    from transformers import AutoModelForSequenceClassification
+
+    try:
+        return AutoModelForSequenceClassification.from_config(config, dtype=dtype)
+    except ValueError as error:
+        raise UserError(
+            f"transformers has no sequence classifier for the model type {config.model_type}: "
+            f"{str(error).splitlines()[0]:.200}"
+        ) from error
 
 
 def save(made: Any, tokenizer: Any, folder: Path, card: str) -> Path:

@@ -83,8 +83,8 @@ class PreferenceHead(RewardHead):
         feature_BKF = masked(feature_BKF, present_BK[..., None])
         reward_BK, v_BKF = feature_BKF[..., 0], feature_BKF[..., 1:]
         a_BKF, b_BKF = v_BKF.chunk(2, dim=-1)
-        cycle_BKK = a_BKF @ b_BKF.mT - b_BKF @ a_BKF.mT
-        log_odds_BKK = reward_BK[:, :, None] - reward_BK[:, None, :] + cycle_BKK
+        cross_BKK = a_BKF @ b_BKF.mT  # one product: two would add up in unlike orders, and not cancel
+        log_odds_BKK = reward_BK[:, :, None] - reward_BK[:, None, :] + cross_BKK - cross_BKK.mT
         both_BKK = present_BK[:, :, None] & present_BK[:, None, :]
         log_odds_BKK = masked(log_odds_BKK, both_BKK)
         others_B1 = (present_BK.sum(1, keepdim=True) - 1).clamp(min=1)

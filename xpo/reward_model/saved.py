@@ -1,27 +1,28 @@
-"""A trained reward or preference model from its folder, asked about texts."""
+"""A trained reward or preference model from its folder, asked about texts or tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from xpo import registry
 from xpo.contracts import Batch, StepTotals
-from xpo.data.record import Example, Record
-from xpo.data.tokenize import spelled
-from xpo.data.truncate import Limits
+from xpo.data.record import Record
 from xpo.errors import UserError
-from xpo.model.hf import load_tokenizer
-from xpo.model.loaded import fingerprint, silence
-from xpo.reward_model.folder import KEY
+from xpo.judge.windows import in_windows
+from xpo.model.loaded import fingerprint
+from xpo.reward_model.folder import GROUPS, Meaning, linear_score
 from xpo.reward_model.heads import Opinion, RewardHead
+from xpo.reward_model.load import Classifier, load_classifier
 from xpo.reward_model.read import Judge
+from xpo.reward_model.texts import ForeignReader, OwnReader, Reader, limits_of
+from xpo.run.manifest import hash_template, hash_text, hash_tokenizer
 from xpo.scoring.pack import TokenRow, pack
 from xpo.scoring.path import choose_path
 from xpo.scoring.score import Scoring
@@ -32,15 +33,17 @@ TOKENS = 16_384
 
 @dataclass(frozen=True, eq=False)
 class SavedReward:
-    """``opinions(records)``: what each member of the head says of each record, the offset taken off."""
+    """What each member of a saved head says of texts or tokens: rewards in nats, higher is better.
+
+    ``meaning`` None: somebody else's classifier, whose one number is a score.
+    """
 
     model: Any
     tokenizer: Any
     judge: Judge
     scoring: Scoring
-    offset_M: Tensor
-    limits: Limits
-    ends: bool
+    reader: Reader
+    meaning: Meaning | None
 
     @property
     def of_pairs(self) -> bool:
@@ -48,113 +51,135 @@ class SavedReward:
         return bool(self.judge.parts.reward_form.of_pairs)
 
     @property
+    def members(self) -> int:
+        """How many opinions a record gets."""
+        return self.judge.head.members
+
+    @property
+    def sign(self) -> int:
+        """-1 for a model of costs, whose opinions are minus the cost."""
+        return 1 if self.meaning is None else self.meaning.sign
+
+    @property
+    def window(self) -> int:
+        """How many positions the model has."""
+        return int(self.model.config.get_text_config().max_position_embeddings)
+
+    @cached_property
     def fingerprint(self) -> str:
-        """A hash of all weights, the head's too."""
-        return fingerprint(self.model)
+        """A hash of all that an opinion depends on: weights, the head's too, tokenizer and meaning."""
+        meaning = None if self.meaning is None else sorted(self.meaning.as_dict().items())
+        tokenizer = hash_tokenizer(self.tokenizer), str(hash_template(self.tokenizer))
+        return hash_text(fingerprint(self.model), *tokenizer, repr(meaning))
 
-    def opinions(self, records: Sequence[Record], budget: int = TOKENS) -> Iterator[tuple[Opinion, ...]]:
-        """For each record its members' opinions: K rewards in nats, K x K log-odds of a model of pairs."""
-        rows = [self._row(record) for record in records]
-        device = next(self.model.parameters()).device
-        for group in _groups(rows, budget):
-            packed, mask_BKT = pack([rows[i] for i in group], pad_id=0, whole=True)
-            ones_B = torch.ones(len(group))
-            totals = StepTotals(float(len(group)), 0.0, 1)
-            batch = Batch(packed, mask_BKT, ones_B, torch.tensor(group), totals).to(device)
-            members = [self._moved(m, opinion.to("cpu")) for m, opinion in enumerate(self._judged(batch))]
-            for b, i in enumerate(group):
-                size = len(rows[i][1])
-                yield tuple(_of_row(opinion, b, size) for opinion in members)
+    def opinions(self, records: Sequence[Record], tokens: int = TOKENS) -> Iterator[tuple[Opinion, ...]]:
+        """Each record's opinions: K rewards, and K x K log-odds of a model of pairs.
 
-    def _judged(self, batch: Batch) -> tuple[Opinion, ...]:
-        return self.judge(self.model, self.scoring, batch)
+        ``tokens`` is the number of positions of a forward pass. A record that cannot be read raises
+        ``UserError`` when it is its turn.
+        """
+        yield from in_windows(records, self.reader.row, _positions, self._judged, tokens)
+
+    def of_tokens(self, rows: Sequence[TokenRow], tokens: int = TOKENS) -> Iterator[tuple[Opinion, ...]]:
+        """The same for prompts and responses as token ids of the model's own vocabulary, EOS included."""
+        yield from in_windows(rows, self._fitting, _positions, self._judged, tokens)
+
+    def of_samples(
+        self, rows: Sequence[TokenRow], tokenizer: Any, records: Callable[[], Sequence[Record]]
+    ) -> Iterator[tuple[Opinion, ...]]:
+        """A policy's samples, as they are where its tokenizer is this model's, else by their texts.
+
+        ``records`` gives those texts, and is called only then.
+        """
+        yield from self.of_tokens(rows) if self.reader.reads(tokenizer) else self.opinions(records())
+
+    def _fitting(self, row: TokenRow) -> TokenRow:
+        longest = len(row[0]) + max(map(len, row[1]))
+        if longest > self.window:
+            raise UserError(
+                f"prompt and response are {longest} tokens long, the reward model's window is {self.window}"
+            )
+        return row
+
+    def _judged(self, rows: Sequence[TokenRow]) -> list[tuple[Opinion, ...]]:
+        packed, mask_BKT = pack(rows, pad_id=0, whole=True)
+        ones_B = torch.ones(len(rows))
+        totals = StepTotals(float(len(rows)), 0.0, 1)
+        batch = Batch(packed, mask_BKT, ones_B, torch.arange(len(rows)), totals)
+        opinions = self.judge(self.model, self.scoring, batch.to(self.model.device))
+        members = [self._moved(m, opinion.to("cpu")) for m, opinion in enumerate(opinions)]
+        return [tuple(_of_row(opinion, b, len(row[1])) for opinion in members) for b, row in enumerate(rows)]
 
     def _moved(self, member: int, opinion: Opinion) -> Opinion:
-        if self.of_pairs:
+        """Offset and sign taken off; log-odds have neither."""
+        if self.of_pairs or self.meaning is None:
             return opinion
-        return Opinion(opinion.reward_BK - self.offset_M[member])
-
-    def _row(self, record: Record) -> TokenRow:
-        item = Example(record.prompt, record.responses, where=record.where)
-        found = spelled(item, self.tokenizer, self.limits, {}, self.ends)
-        if found is None:
-            raise UserError(f"{record.where}: a prompt or response has no token, so it cannot be scored")
-        return found
+        offset = self.meaning.offset[member] if self.meaning.offset else 0.0
+        return dataclasses.replace(opinion, reward_BK=self.sign * (opinion.reward_BK - offset))
 
 
-def load_reward(path: str, key: str = "path", *, attention: str = "sdpa") -> SavedReward:
-    """What a run with reward=head left, or a hub name of such. Raises ``UserError`` that names ``key``."""
-    from safetensors import SafetensorError
-    from transformers import AutoConfig, AutoModelForSequenceClassification
+def load_reward(
+    path: str, key: str = "path", *, attention: str = "sdpa", device: str | None = None
+) -> SavedReward:
+    """What a run with reward=head left, or somebody else's classifier of one label: a folder or a hub name.
 
+    ``device`` None: the accelerator where there is one. Raises ``UserError`` that names ``key``.
+    """
+    found = load_classifier(path, key, attention)
     where = f"{key}={path}"
-    if Path(path).exists() and not (Path(path) / "config.json").is_file():
-        raise UserError(f"{where} is no model folder: it has no config.json")
-    try:
-        config: Any = AutoConfig.from_pretrained(path)
-        model: Any = AutoModelForSequenceClassification.from_pretrained(
-            path, config=config, attn_implementation=attention
-        )
-    except (OSError, ValueError, SafetensorError, RuntimeError) as error:
-        raise UserError(f"{where}: no reward model could be loaded: {str(error).splitlines()[0]}") from error
-    silence(model)
-    tokenizer = load_tokenizer(path, key, revision="main", trust_remote_code=False)
-    return _of_classifier(model.eval(), tokenizer, config.to_dict().get(KEY), where)
+    head, parts = _head(found, where)
+    place = device or (torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu")
+    model = found.model.to(place)
+    limits = limits_of(int(model.config.get_text_config().max_position_embeddings))
+    reader: Reader = OwnReader(found.tokenizer, limits, parts.reward_level.ends)
+    if found.meaning is None:
+        reader = ForeignReader(found.tokenizer, limits, model.config.get_text_config().pad_token_id)
+    judge = Judge(head.to(model.device).eval().requires_grad_(False), parts)
+    return SavedReward(model, found.tokenizer, judge, Scoring(choose_path(model)[0]), reader, found.meaning)
 
 
-def _of_classifier(model: Any, tokenizer: Any, meaning: dict[str, Any] | None, where: str) -> SavedReward:
-    """``meaning`` None: somebody else's classifier, whose one number is a score at the last token."""
-    weight_FD = model.score.weight
-    plain = {name: {"name": option} for name, option in _PLAIN.items()}
-    if meaning is None and len(weight_FD) != 1:
+def _head(found: Classifier, where: str) -> tuple[RewardHead, Any]:
+    """The folder's head as xpo's own, and the parts that say what it reads."""
+    weight_FD = linear_score(found.model, where).weight.detach()
+    if found.meaning is None and len(weight_FD) != 1:
         raise UserError(
-            f"{where} classifies into {len(weight_FD)} labels and says nothing of rewards (config.json)"
+            f"{where} classifies into {len(weight_FD)} labels and says nothing of rewards in its config.json"
         )
-    told = plain if meaning is None else meaning
-    parts = SimpleNamespace(**{group: _made(group, told[group]) for group in _PLAIN})
-    offset = tuple((meaning or {}).get("offset") or (0.0,) * len(weight_FD))
-    head: RewardHead = parts.reward_form.head(parts.reward, weight_FD.shape[1], 0, weight_FD.dtype)
-    if head.score.weight.shape != weight_FD.shape:
+    told = _FOREIGN if found.meaning is None else found.meaning.__dict__
+    parts = SimpleNamespace(**{group: _made(group, told[group], where) for group in GROUPS})
+    dtype = torch.promote_types(weight_FD.dtype, torch.float32)
+    head: RewardHead = parts.reward_form.head(parts.reward, weight_FD.shape[1], 0, dtype)
+    offsets = 0 if found.meaning is None else len(found.meaning.offset)
+    if head.score.weight.shape != weight_FD.shape or offsets not in (0, head.members):
         raise UserError(
-            f"{where}: config.json speaks of another head than the folder's {tuple(weight_FD.shape)}"
+            f"{where}: config.json speaks of a head of {len(head.score.weight)} outputs and {head.members} "
+            f"members, and there are {len(weight_FD)} outputs and {offsets} offsets"
         )
     with torch.no_grad():
         head.score.weight.copy_(weight_FD)
-    window = int(model.config.get_text_config().max_position_embeddings)
-    return SavedReward(
-        model,
-        tokenizer,
-        Judge(head.to(weight_FD.device).eval().requires_grad_(False), parts),
-        Scoring(choose_path(model)[0]),
-        torch.tensor(offset),
-        Limits(max_length=window),
-        parts.reward_level.ends,
-    )
+    return head, parts
 
 
-_PLAIN = {"reward_form": "pointwise", "reward_level": "response", "length": "sum", "reward": "head"}
+_FOREIGN: dict[str, dict[str, Any]] = {
+    "reward_form": {"name": "pointwise"},
+    "reward_level": {"name": "response"},
+    "length": {"name": "sum"},
+    "reward": {"name": "head"},
+}
 
 
-def _made(group: str, node: dict[str, Any]) -> Any:
+def _made(group: str, node: dict[str, Any], where: str) -> Any:
     values = {key: value for key, value in node.items() if key != "name"}
-    return registry.component(group, node["name"])(**values)
+    try:
+        return registry.component(group, str(node["name"]))(**values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{where}: its config.json sets {group} to {node}, which is none: {error}") from error
+
+
+def _positions(row: TokenRow) -> int:
+    return len(row[0]) + sum(map(len, row[1]))
 
 
 def _of_row(opinion: Opinion, b: int, size: int) -> Opinion:
     odds = opinion.log_odds_BKK
     return Opinion(opinion.reward_BK[b, :size], None if odds is None else odds[b, :size, :size])
-
-
-def _groups(rows: Sequence[TokenRow], budget: int) -> Iterator[list[int]]:
-    """Consecutive rows that fit into one forward pass, or one row alone."""
-    group: list[int] = []
-    widest = 0
-    for i, (prompt, responses) in enumerate(rows):
-        width = max(widest, len(prompt) + sum(map(len, responses)))
-        if group and width * (len(group) + 1) > budget:
-            yield group
-            group, width = [], len(prompt) + sum(map(len, responses))
-        group.append(i)
-        widest = width
-    if group:
-        yield group

@@ -35,7 +35,7 @@ def leave_reward_model(
         c.adapter.export(alignment.policy.model),
         alignment.head,
         Meaning.of(c.config, offset),
-        tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id,
+        None if tokenizer.pad_token_id == tokenizer.eos_token_id else tokenizer.pad_token_id,
     )
     card = RewardCard(
         c.config["algo"], formula(alignment.arrow).text, offset, dict(metrics), c.reward_form.of_pairs
