@@ -8,6 +8,17 @@ from xpo.compose.rules import RULES
 CASES = [
     (["annotator=human"], "needs labels, but data=gold"),
     (["data=jsonl", "data.path=x", "annotator=gold"], "needs gold rewards"),
+    (["data=jsonl", "data.path=x", "algo=infonca", "feedback=preference", "feedback.soft=true"], "nothing"),
+    (
+        [
+            "data=jsonl",
+            "data.path=x",
+            "annotator=rule",
+            "annotator.rules=[{name: length}]",
+            "feedback.soft=true",
+        ],
+        "reads win probabilities, and annotator=rule gives",
+    ),
     (["reward=none"], "eats a reward"),
     (["algo=sft", "reward=implicit"], "eats no reward"),
     (["algo=sft", "divergence=js"], "divergence=js"),

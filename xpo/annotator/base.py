@@ -59,7 +59,8 @@ class Verdict:
 class Labeller:
     """Replaces all labels of records by its own; ``judge`` is what a subclass adds.
 
-    ``gives`` (of contracts.FEEDBACK): what its records can be trained with. ``stored``: verdicts are kept by
+    ``gives`` (of contracts.FEEDBACK): what its records can be trained with. ``quadratic``: it is asked about
+    every pair of a record's responses, so that long lists cost too much. ``stored``: verdicts are kept by
     the content of prompt and responses, and never asked for again. A verdict of the wrong type or length,
     or that is not finite, raises ``LabelError`` with the row at fault, and so does whatever ``judge`` raises.
     """
@@ -68,6 +69,8 @@ class Labeller:
     gives: ClassVar[frozenset[str]]
     needs_policy: ClassVar[bool] = False
     stored: ClassVar[bool] = True
+    quadratic: ClassVar[bool] = False
+    label_model: ClassVar[Any] = None  # the xpo.gold.labels.LabelModel that draws its labels, if it is that
 
     @abstractmethod
     def judge(self, records: Sequence[Record], desk: Desk) -> Iterator[Verdict]:
@@ -128,6 +131,11 @@ def content_key(record: Record) -> str:
 def plain_text(text: Any) -> Any:
     """A text, or messages as [role, content], for JSON."""
     return text if isinstance(text, str) else [[message.role, message.content] for message in text]
+
+
+def written_text(text: Any) -> str:
+    """A text, or what the turns of messages say, one below the other."""
+    return text if isinstance(text, str) else "\n".join(message.content for message in text)
 
 
 def labelled(record: Record, verdict: Verdict) -> Record:

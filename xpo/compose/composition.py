@@ -68,7 +68,7 @@ def instantiate(config: dict[str, Any]) -> Composition:
     _check_root(config)
     _check_cache(config.get("cache"))
     import_plugins()
-    parts = {group: _component(group, config[group]) for group in GROUPS}
+    parts = {group: component(group, config[group]) for group in GROUPS}
     return Composition(**parts, seed=_seed(config.get("seed")), config=config)
 
 
@@ -101,7 +101,8 @@ def _seed(value: Any) -> int:
     return seed
 
 
-def _component(group: str, node: Any) -> Any:
+def component(group: str, node: Any) -> Any:
+    """One option from its keys, ``name`` among them, each checked against the option's typed fields."""
     if not isinstance(node, dict) or "name" not in node:
         raise ConfigError(
             f"{group} must be an option with a 'name' (conf/{group}/<option>.yaml), got {node!r}"

@@ -16,6 +16,7 @@ from xpo.testing import (
     checks_lists,
     checks_objective,
     checks_reward,
+    checks_rule,
     checks_sft,
     checks_step,
 )
@@ -42,6 +43,7 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
     "sft": checks_sft.SFT,
     "feedback": checks_feedback.CHECKS,
     "critic": checks_critic_option.CHECKS,
+    "rule": checks_rule.CHECKS,
 }
 
 
