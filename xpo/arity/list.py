@@ -17,7 +17,8 @@ from xpo.registry import register
 class List:
     """K >= 2: the whole list, best first; a pair is the list of two.
 
-    A list in which everything ties is dropped, one with some ties keeps its other comparisons.
+    A list in which everything ties is dropped, one with some ties keeps its other comparisons. A solution of
+    one step is the list of its steps, too.
     """
 
     sizes: ClassVar[tuple[int, int | None]] = (2, None)
@@ -27,7 +28,7 @@ class List:
     def __call__(self, examples: Sequence[Example], counts: Counts) -> list[Example]:
         rows = []
         for item in examples:
-            if len(item.responses) < 2:
+            if len(item.responses) < 2 and item.whole is None:
                 counts.drop("fewer than two responses")
             elif item.prefer is not None and not sum(map(sum, item.prefer)):
                 counts.drop("tie")

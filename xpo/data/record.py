@@ -22,24 +22,49 @@ Text = str | tuple[Message, ...]
 
 
 @dataclass(frozen=True)
+class Step:
+    """A part of a response up to the character ``end`` (exclusive): right (1), neutral (0) or wrong (-1).
+
+    ``label`` is None where nobody said it.
+    """
+
+    end: int
+    label: int | None = None
+
+
+@dataclass(frozen=True)
+class Span:
+    """An error of some type in a response's characters from ``start`` to ``end`` (exclusive)."""
+
+    type: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
 class Record:
     """One prompt, its K responses and what somebody said about them; nothing is chosen or dropped yet.
 
-    ``ranks`` (0 is best, equal ranks are ties), ``scores`` (higher is better), ``labels`` (True is good),
-    ``wins`` (K x K, P(i beats j)) and ``margins`` (K x K, how much better i is than j, negative where it is
-    worse) are each None where nobody said it. ``answer`` is the right answer, for rules that compare with it;
-    ``models`` says which system wrote each response. ``where`` is "file:line".
+    ``ranks`` (0 is best, equal ranks are ties), ``scores`` (higher is better), ``labels`` (True is good; a
+    number between 0 and 1: that much of it), ``wins`` (K x K, P(i beats j)) and ``margins`` (K x K, how much
+    better i is than j, negative where it is worse) are each None where nobody said it. ``answer`` is the
+    right answer, for rules that compare with it; ``models`` says which system wrote each response. ``steps``
+    are the parts of each response in order, ``spans`` the errors in each, None where nobody looked.
+    ``whole``: the responses are beginnings of this one. ``where`` is "file:line".
     """
 
     prompt: Text
     responses: tuple[Text, ...]
     ranks: tuple[int, ...] | None = None
     scores: tuple[float, ...] | None = None
-    labels: tuple[bool, ...] | None = None
+    labels: tuple[float, ...] | None = None
     wins: tuple[tuple[float, ...], ...] | None = None
     margins: tuple[tuple[float, ...], ...] | None = None
     answer: str | None = None
     models: tuple[str, ...] | None = None
+    steps: tuple[tuple[Step, ...] | None, ...] | None = None
+    spans: tuple[tuple[Span, ...] | None, ...] | None = None
+    whole: Text | None = None
     where: str = ""
 
     @property
@@ -57,7 +82,10 @@ class Record:
 
 @dataclass(frozen=True)
 class Example:
-    """A training row before tokenisation; the masses are those of ``contracts.Row``."""
+    """A training row before tokenisation; the masses are those of ``contracts.Row``.
+
+    ``whole``: the responses are beginnings of this one, cut where its tokens end.
+    """
 
     prompt: Text
     responses: tuple[Text, ...]
@@ -68,6 +96,7 @@ class Example:
     scores: tuple[float, ...] | None = None
     wins: tuple[tuple[float, ...], ...] | None = None
     margins: tuple[tuple[float, ...], ...] | None = None
+    whole: Text | None = None
     weight: float = 1.0
     where: str = ""
 
@@ -89,11 +118,20 @@ class Annotator(Protocol):
 
     ``needs``: what the data must provide. ``gives`` (of contracts.FEEDBACK): what labels it can give.
     ``needs_policy``: the desk must hold the policy that the rows are for (``xpo.annotator.base.Desk``).
+    ``quadratic``: it asks about every pair of a record's responses. ``label_model``: the exact model that its
+    labels are drawn from (``xpo.gold.labels.LabelModel``), None for all but the gold world's own.
+    ``fingerprint``: all that labels depend on beside the record.
     """
 
     needs: ClassVar[frozenset[str]]
     gives: ClassVar[frozenset[str]]
     needs_policy: ClassVar[bool]
+    quadratic: ClassVar[bool]
+
+    @property
+    def label_model(self) -> Any: ...
+
+    def fingerprint(self, desk: Any) -> str: ...
 
     def __call__(self, records: Sequence[Record], desk: Any = None) -> list[Record]: ...
 

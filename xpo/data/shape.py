@@ -21,6 +21,8 @@ def ordered(record: Record, order: Sequence[int]) -> Record:
         wins=_some_square(record.wins, order),
         margins=_some_square(record.margins, order),
         models=_some(record.models, order),
+        steps=_some(record.steps, order),
+        spans=_some(record.spans, order),
     )
 
 
@@ -54,6 +56,7 @@ def example(
         scores=record.scores,
         wins=record.wins,
         margins=record.margins,
+        whole=record.whole,
         where=record.where,
     )
 

@@ -9,6 +9,8 @@ from typing import Any
 from xpo.contracts import Row
 from xpo.data.counts import Counts
 from xpo.data.errors import DataError
+from xpo.data.ids import common, one_bos
+from xpo.data.nested import Cutter
 from xpo.data.record import Example
 from xpo.data.render import rendered
 from xpo.data.shape import take
@@ -35,21 +37,32 @@ def tokenize(
     share, so that a token that spans the boundary is trained as a part of the response (rows where that
     happens are noted). Each row has exactly one BOS if the tokenizer has one, and every response that is
     not cut ends in exactly one EOS. Without ``ends`` responses are steps: none has an EOS, and what they
-    all begin with does not train. ``known`` holds texts that were tokenised before, and is added to.
-    Raises ``DataError`` for a tokenizer without EOS, and for messages without a chat template.
+    all begin with does not train. Beginnings of one response are cut from its own tokens (``xpo.data.nested``).
+    ``known`` holds texts that were tokenised before, and is added to. Raises ``DataError`` for a tokenizer
+    without EOS, and for messages without a chat template.
     """
     if tokenizer.eos_token_id is None:
         raise DataError("the tokenizer has no EOS token, so no response can end: give it one")
-    texts = [rendered(item, tokenizer) for item in examples]
-    ids = {} if known is None else known
+    texts = [_rendered(item, tokenizer) for item in examples]
+    ids, cutter = {} if known is None else known, Cutter(tokenizer, limits)
     _encode(texts, tokenizer, ids, progress)
     rows = []
     for item, (prompt, wholes) in zip(examples, texts, strict=True):
-        encoded = (ids[prompt], [ids[whole] for whole in wholes])
-        row = _row(item, encoded, tokenizer, limits, counts, ends)
+        if item.whole is None:
+            encoded = (ids[prompt], [ids[whole] for whole in wholes])
+            row = _row(item, encoded, tokenizer, limits, counts, ends)
+        else:
+            row = cutter.row(item, ids[prompt], counts)
         if row is not None:
             rows.append(row)
     return rows
+
+
+def _rendered(item: Example, tokenizer: Any) -> tuple[str, list[str]]:
+    """As ``rendered``; the text of beginnings is not needed, as that of their whole is cut."""
+    if item.whole is None:
+        return rendered(item, tokenizer)
+    return rendered(dataclasses.replace(item, responses=()), tokenizer)
 
 
 def spelled(
@@ -83,7 +96,7 @@ def _encode(
             "input_ids"
         ]
         for text, tokens in zip(chunk, encoded, strict=True):
-            ids[text] = _one_bos(tokens, bos_id)
+            ids[text] = one_bos(tokens, bos_id)
         if progress is not None:
             progress(min(start + _CHUNK, len(distinct)), len(distinct))
 
@@ -93,13 +106,6 @@ def ids_of(text: str, tokenizer: Any) -> list[int]:
     ids: dict[str, list[int]] = {}
     _encode([(text, ())], tokenizer, ids, None)
     return ids[text]
-
-
-def _one_bos(tokens: list[int], bos_id: int | None) -> list[int]:
-    if bos_id is None:
-        return tokens
-    start = next((i for i, token in enumerate(tokens) if token != bos_id), len(tokens))
-    return [bos_id, *tokens[start:]]
 
 
 def _row(
@@ -127,7 +133,7 @@ def _cut(
 ) -> tuple[list[int], list[list[int]]] | None:
     """The prompt's tokens and each response's, with EOS where it ends, within the limits."""
     prompt, wholes = encoded
-    boundary = min(_common(prompt, whole) for whole in wholes)
+    boundary = min(common(prompt, whole) for whole in wholes)
     if boundary == 0:
         counts.drop("empty prompt (the tokenizer has no BOS)")
         return None
@@ -154,14 +160,8 @@ def _cut(
 def _after_the_shared_steps(row: Row) -> Row:
     """The row with what all its responses begin with left out of training (at least one token stays)."""
     first = row.responses[0]
-    shared = min(_common(first, response) for response in row.responses)
+    shared = min(common(first, response) for response in row.responses)
     return dataclasses.replace(row, skip=min(shared, min(map(len, row.responses)) - 1))
-
-
-def _common(prompt: Ids, whole: Ids) -> int:
-    if whole[: len(prompt)] == prompt:
-        return len(prompt)
-    return next((i for i, (a, b) in enumerate(zip(prompt, whole, strict=False)) if a != b), len(whole))
 
 
 def _closed(response: Ids, tokenizer: Any) -> list[int]:

@@ -34,7 +34,7 @@ class Binary:
         examples = []
         for record in records:
             verdict = self._verdict(record)
-            undecided = sum(side == 0 for side in verdict)
+            undecided = sum(not any(sides) for sides in verdict)
             if undecided:
                 counts.note("response neither good nor bad", undecided)
             if undecided == len(verdict):
@@ -48,14 +48,14 @@ class Binary:
         """Where a record is cut, for a user; a response alone is always at its own mean."""
         return "their mean; set feedback.threshold" if self.threshold is None else "feedback.threshold"
 
-    def _verdict(self, record: Record) -> list[int]:
-        """+1 good, -1 bad, 0 neither, for each response."""
+    def _verdict(self, record: Record) -> list[tuple[float, float]]:
+        """How good and how bad each response is: one of both in all, or neither."""
         if record.labels is not None:
             if self.threshold is not None:
                 raise DataError(
                     f"{record.where}: feedback.threshold cuts scores, and this row has labels; set it to null"
                 )
-            return [1 if label else -1 for label in record.labels]
+            return [(float(label), 1.0 - label) for label in record.labels]
         merit = record.merit
         if merit is None:
             raise DataError(
@@ -70,20 +70,22 @@ class Binary:
             )
         else:
             merit, cut = record.scores, self.threshold
-        return [(value > cut) - (value < cut) for value in merit]
+        return [(float(value > cut), float(value < cut)) for value in merit]
 
 
-def _example(record: Record, verdict: Sequence[int]) -> Example:
+def _example(record: Record, verdict: Sequence[tuple[float, float]]) -> Example:
     merit = record.merit or (0.0,) * len(verdict)
-    order = sorted(range(len(verdict)), key=lambda i: (-verdict[i], -merit[i]))
+    order = sorted(range(len(verdict)), key=lambda i: (verdict[i][1] - verdict[i][0], -merit[i]))
     sides = [verdict[i] for i in order]
-    judged = sum(map(abs, sides))
+    judged = sum(map(sum, sides))
+    shown = [good > bad for good, bad in sides]
     return Example(
         prompt=record.prompt,
         responses=tuple(record.responses[i] for i in order),
-        good=tuple((side > 0) / judged for side in sides),
-        bad=tuple((side < 0) / judged for side in sides),
-        demo=tuple((side > 0) / max(1, sides.count(1)) for side in sides),
+        good=tuple(good / judged for good, _ in sides),
+        bad=tuple(bad / judged for _, bad in sides),
+        demo=tuple(better / max(1, sum(shown)) for better in shown),
         scores=None if record.scores is None else tuple(record.scores[i] for i in order),
+        whole=record.whole,
         where=record.where,
     )
