@@ -84,7 +84,8 @@ class PreferenceHead(RewardHead):
         reward_BK, v_BKF = feature_BKF[..., 0], feature_BKF[..., 1:]
         a_BKF, b_BKF = v_BKF.chunk(2, dim=-1)
         cross_BKK = a_BKF @ b_BKF.mT  # one product: two would add up in unlike orders, and not cancel
-        log_odds_BKK = reward_BK[:, :, None] - reward_BK[:, None, :] + cross_BKK - cross_BKK.mT
+        cycle_BKK = cross_BKK - cross_BKK.mT
+        log_odds_BKK = reward_BK[:, :, None] - reward_BK[:, None, :] + cycle_BKK
         both_BKK = present_BK[:, :, None] & present_BK[:, None, :]
         log_odds_BKK = masked(log_odds_BKK, both_BKK)
         others_B1 = (present_BK.sum(1, keepdim=True) - 1).clamp(min=1)

@@ -8,6 +8,7 @@ import torch
 
 from xpo import registry
 from xpo.testing.batches import toy
+from xpo.testing.checks_head import trained
 from xpo.testing.tools import differ, gradient, require, same, variants
 
 
@@ -46,6 +47,8 @@ def reward_reads_every_field(reward: Any) -> None:
             form = registry.component("reward_form", "pointwise")()
             pair = [part.relabelled(t.batch, form).prefer_BKK for part in (reward, other)]
             changed = changed | ((pair[0] - pair[1]).abs().max() > 1e-6)
+        if reward.trains_head:
+            changed = changed | (trained(reward) != trained(other))
         require(bool(changed), f"nothing depends on {field}")
 
 

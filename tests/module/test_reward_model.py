@@ -1,0 +1,255 @@
+"""Training of heads: members and their halves, the loss by a loop, metrics by log-odds."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from xpo.arrow import OffPolicy, Steps
+from xpo.compose import build, compose_config
+from xpo.contracts import Batch, Row, StepTotals
+from xpo.data.collate import Collator
+from xpo.module.reward_model import RewardModule
+from xpo.reference.none import NoReference
+from xpo.scoring.score import Scoring
+from xpo.stages.heldout import held_out
+
+PAIR = ((0.0, 1.0), (0.0, 0.0))
+ROWS = [
+    Row([1, 5, 6], [[7, 8, 2], [9, 2]], PAIR, margins=((0.0, 0.7), (-0.7, 0.0))),
+    Row([1, 4], [[7, 8, 9, 2], [7, 2]], PAIR, margins=((0.0, 0.2), (-0.2, 0.0))),
+    Row([1, 3, 3], [[6, 2], [8, 8, 2], [6, 6, 6, 2]], ((0.0, 1 / 3, 1 / 3), (0.0, 0.0, 1 / 3), (0.0,) * 3)),
+]
+
+
+def composed(*overrides: str) -> Any:
+    return build(compose_config(["algo=reward_bt", "data=jsonl", "data.path=unread.jsonl", *overrides]))
+
+
+def module_of(*overrides: str) -> RewardModule:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    c = composed(*overrides)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=20,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+    )
+    policy = LlamaForCausalLM(config)
+    head = c.reward.build(c.reward_form, policy, c.seed)
+    reference = NoReference().prepare(policy, Scoring(), None)
+    arrow = OffPolicy.of(c, c.reference.given)
+    return RewardModule(
+        policy, arrow, Scoring(), reference, c.optimizer, 1, None, head=head, lr_scale=c.reward.lr_scale
+    )
+
+
+def batch_of(rows: list[Row], start: int = 0) -> Batch:
+    totals = StepTotals(float(len(rows)), 1.0, 1)
+    return Collator(0, whole=True)(rows, range(start, start + len(rows)), totals)
+
+
+def alone(module: RewardModule, row: Row, response: list[int]) -> torch.Tensor:
+    """The head's outputs at the last token, from an unpadded row through the decoder."""
+    ids = torch.tensor([[*row.prompt, *response]])
+    with torch.no_grad():
+        return module.head.score(module.policy.model(input_ids=ids).last_hidden_state[0, -1])
+
+
+def evaluated(module: RewardModule, batch: Batch) -> tuple[float, dict[str, Any]]:
+    """The loss, and metrics as numerators and denominators."""
+    with torch.no_grad():
+        loss, metrics = module.evaluate(batch, Steps())
+    return float(loss), metrics
+
+
+def softplus(x: float) -> float:
+    return math.log1p(math.exp(x))
+
+
+@pytest.mark.parametrize("form", ["pointwise", "pairwise"])
+def test_the_loss_is_that_of_a_loop_over_pairs(form: str) -> None:
+    module = module_of(f"reward_form={form}")
+    expected = 0.0
+    for row in ROWS:
+        outputs = [alone(module, row, list(response)) for response in row.responses]
+        for i, a in enumerate(outputs):
+            for j, b in enumerate(outputs):
+                gap = a[0] - b[0]
+                for plane in range(1, 5) if form == "pairwise" else ():
+                    gap = gap + a[plane] * b[plane + 4] - a[plane + 4] * b[plane]
+                assert row.prefer is not None
+                expected += row.prefer[i][j] * softplus(-float(gap)) / len(ROWS)
+    loss, _ = evaluated(module, batch_of(ROWS))
+    assert loss == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_sign_or_a_token_that_is_wrong_is_noticed() -> None:
+    """Liked responses rejected, or the last token unread, is another loss by far."""
+    module = module_of()
+    right, _ = evaluated(module, batch_of(ROWS))
+    flipped = [dataclasses.replace(row, prefer=tuple(zip(*row.prefer, strict=True))) for row in ROWS]  # pyright: ignore
+    wrong, _ = evaluated(module, batch_of(flipped))
+    cut = [dataclasses.replace(row, responses=[r[:-1] for r in row.responses]) for row in ROWS]
+    early, _ = evaluated(module, batch_of(cut))
+    assert abs(wrong - right) > 1e-3 and abs(early - right) > 1e-3
+
+
+def test_scores_of_all_tokens_are_pooled_by_the_length_rule() -> None:
+    module = module_of("reward_level=token", "length=mean")
+    expected = 0.0
+    for row in ROWS[:2]:
+        rewards = []
+        for response in row.responses:
+            ids = torch.tensor([[*row.prompt, *response]])
+            with torch.no_grad():
+                states = module.policy.model(input_ids=ids).last_hidden_state[0, len(row.prompt) :]
+            rewards.append(float(module.head.score(states).detach().mean()))
+        expected += softplus(rewards[1] - rewards[0]) / 2
+    loss, _ = evaluated(module, batch_of(ROWS[:2]))
+    assert loss == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_margin_of_the_data_is_asked_of_scores_and_of_log_odds() -> None:
+    for form in ("pointwise", "pairwise"):
+        module = module_of(f"reward_form={form}", "margin=data")
+        expected = 0.0
+        for row, margin in zip(ROWS[:2], (0.7, 0.2), strict=True):
+            with torch.no_grad():
+                scores = module.scores(batch_of([row])).opinion
+            assert scores is not None
+            odds = scores.log_odds_BKK
+            gap = scores.reward_BK[0, 0] - scores.reward_BK[0, 1] if odds is None else odds[0, 0, 1]
+            expected += softplus(margin - float(gap)) / 2
+        loss, _ = evaluated(module, batch_of(ROWS[:2]))
+        assert loss == pytest.approx(expected, abs=1e-5)
+
+
+def copies(number: int) -> list[Row]:
+    return [ROWS[0]] * number
+
+
+def weights_of(module: RewardModule, batch: Batch, members: int) -> torch.Tensor:
+    return torch.stack([module._half(batch, member).weight_B for member in range(members)])
+
+
+def test_halves_are_the_same_in_every_epoch_and_in_any_micro_batch() -> None:
+    module = module_of("reward.members=3").train()
+    whole_MB = weights_of(module, batch_of(copies(40)), 3)
+    assert torch.equal(whole_MB, weights_of(module, batch_of(copies(40)), 3))
+    parts = [weights_of(module, batch_of(copies(8), start), 3) for start in range(0, 40, 8)]
+    assert torch.equal(whole_MB, torch.cat(parts, 1))
+
+
+def test_a_rows_weight_is_1_on_average_and_members_halves_are_unlike() -> None:
+    module = module_of("reward.members=4").train()
+    weight_MB = torch.cat([weights_of(module, batch_of(copies(500), 500 * n), 4) for n in range(16)], 1)
+    assert set(weight_MB.unique().tolist()) == {0.0, 2.0}
+    error = 3 / 8000**0.5  # three standard errors of a mean of 8000 draws of 0 or 2
+    assert weight_MB.mean(1).tolist() == pytest.approx([1.0] * 4, abs=error)
+    together_MM = (weight_MB @ weight_MB.T) / 8000
+    apart = ~torch.eye(4, dtype=torch.bool)
+    assert together_MM[apart].tolist() == pytest.approx([1.0] * 12, abs=2 * error)
+    odd, even = weight_MB[:, 0::2].mean(1), weight_MB[:, 1::2].mean(1)
+    assert (odd - even).abs().max() < 3 * error
+
+
+def test_members_losses_are_those_of_their_rows_and_their_mean_is_trained() -> None:
+    module = module_of("reward.members=2").train()
+    module.policy.eval()  # the same numbers, but all rows
+    everything, _ = evaluated(module, batch_of(ROWS))
+    module.policy.train()
+    trained, metrics = evaluated(module, batch_of(ROWS))
+    by_hand = {"all": 0.0, "halves": 0.0}
+    weight_MB = weights_of(module, batch_of(ROWS), 2)
+    for b, row in enumerate(ROWS):
+        assert row.prefer is not None
+        outputs = [alone(module, row, list(response)) for response in row.responses]
+        for member in range(2):
+            loss = sum(
+                row.prefer[i][j] * softplus(float(y[member] - x[member]))
+                for i, x in enumerate(outputs)
+                for j, y in enumerate(outputs)
+            )
+            by_hand["all"] += loss / 6
+            by_hand["halves"] += float(weight_MB[member, b]) * loss / 6
+    assert everything == pytest.approx(by_hand["all"], abs=1e-5)
+    assert trained == pytest.approx(by_hand["halves"], abs=1e-5)
+    assert "rewards/disagreement" in metrics
+
+
+def test_an_evaluation_while_training_uses_all_rows() -> None:
+    module = module_of("reward.members=2").train()
+    metrics = held_out(module, Ready([batch_of(ROWS)]), None)  # pyright: ignore[reportArgumentType]
+    module.policy.eval()
+    everything, _ = evaluated(module, batch_of(ROWS))
+    assert metrics["eval/loss"] == pytest.approx(everything, abs=1e-6)
+
+
+class Ready:
+    """Batches that are made."""
+
+    def __init__(self, batches: list[Batch]) -> None:
+        self._batches = batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self._batches)
+
+
+def test_disagreement_is_the_spread_over_members_with_each_prompts_level_taken_off() -> None:
+    """Two members: scores (1, 3) and (5, 4) are (-1, 1) and (0.5, -0.5): spreads of 1.5 / sqrt 2 each."""
+    module = module_of("reward.members=2")
+    set_scores(module, [[1.0, 3.0], [5.0, 4.0]])
+    _, metrics = evaluated(module, batch_of(ROWS[:1]))
+    above, below = metrics["rewards/disagreement"]
+    assert float(above / below) == pytest.approx(1.5 / 2**0.5, abs=1e-6)
+
+
+def test_accuracy_is_by_log_odds_where_pairs_are_read() -> None:
+    """Three in a circle, each ahead of the next: the means against the others are equal, the odds are not."""
+    module = module_of("reward_form=pairwise", "reward.planes=1")
+    # r = 0, v at three angles: every log-odds of the circle is sin(120 degrees)
+    angles = [2 * math.pi * k / 3 for k in range(3)]
+    set_scores(module, [[0.0] * 3, [math.cos(a) for a in angles], [math.sin(a) for a in angles]])
+    row = dataclasses.replace(ROWS[2], prefer=((0.0, 1 / 3, 0.0), (0.0, 0.0, 1 / 3), (1 / 3, 0.0, 0.0)))
+    loss, metrics = evaluated(module, batch_of([row]))
+    above, below = metrics["rewards/accuracies"]
+    assert float(above / below) == pytest.approx(1.0)
+    assert loss == pytest.approx(softplus(-math.sqrt(3) / 2), abs=1e-6)
+    above, below = metrics["rewards/margins"]
+    assert float(above) == pytest.approx(0.0, abs=1e-6)
+
+
+def set_scores(module: RewardModule, feature_FK: list[list[float]]) -> None:
+    """A head that says these numbers of the first row's responses, whatever it reads."""
+
+    class Told(nn.Module):
+        def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+            return torch.tensor(feature_FK).T[None] + 0 * hidden.sum()
+
+    module.head.score = Told()
+    module.head.features = module.head.score.__call__  # pyright: ignore
+
+
+def test_the_token_head_is_not_trained_unless_it_is_the_embedding() -> None:
+    module = module_of()
+    assert not module.policy.lm_head.weight.requires_grad
+    assert all(p.requires_grad for p in module.policy.model.parameters())
+    names = [name for name, _ in module.beside()[0]]
+    assert names == ["head.score.weight"]
