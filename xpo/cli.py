@@ -7,10 +7,11 @@ import re
 import sys
 from collections.abc import Callable
 
-from xpo.errors import UserError
+from xpo.errors import UserError, Waiting
 
 EXIT_FAILED = 1
 EXIT_REFUSED = 2  # bad input or a combination without meaning: nothing was run
+EXIT_WAITING = 3  # the run goes on when a person has done what its message says
 
 
 class Unread(Exception):
@@ -21,7 +22,7 @@ class Unread(Exception):
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line; exits with 0, 1 (a run failed) or 2 (bad input)."""
+    """Run the command line; exits with 0, 1 (a run failed), 2 (bad input) or 3 (a run waits)."""
     from xpo.sweep.argv import sweep_argv
     from xpo.verbs import VERBS, dispatch
 
@@ -90,6 +91,9 @@ def _guarded(action: Callable[[], int | None]) -> int:
 
     try:
         return action() or 0
+    except Waiting as wanted:
+        print(f"xpo: {wanted}", file=sys.stderr)
+        return EXIT_WAITING
     except (UserError, HydraException) as error:
         print(f"xpo: {error}", file=sys.stderr)
         return EXIT_REFUSED

@@ -16,8 +16,3 @@ class Waiting(UserError):
     def __init__(self, text: str, left: int, total: int) -> None:
         self.text, self.left, self.total = text, left, total
         super().__init__(f"waiting: {left} of {total} {text}")
-
-    @classmethod
-    def together(cls, several: list[Waiting]) -> Waiting:
-        """All that is to be done, in one message: that of the first."""
-        return cls(several[0].text, sum(one.left for one in several), sum(one.total for one in several))

@@ -43,7 +43,7 @@ class Store:
 
     def _read(self, text: str) -> None:
         self._whole_line = not text or text.endswith("\n")
-        for line in text.splitlines():
+        for line in text.split("\n"):  # a text may hold what Unicode calls the end of a line
             try:
                 entry = json.loads(line)
                 self._values[entry["key"]] = entry["value"]

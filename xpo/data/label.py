@@ -35,7 +35,8 @@ def label(annotator: Annotator, splits: Splits, desk: Any) -> Labelled:
         except Waiting as wanted:
             waiting.append(wanted)
     if waiting:
-        raise Waiting.together(waiting)
+        total = len(splits.train) + len(splits.test)
+        raise Waiting(waiting[0].text, sum(one.left for one in waiting), total)
     return Labelled(found["train"], found["test"], counts)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from xpo.run.files import plain, read_json, write_json
 
-Status = Literal["done", "refused", "failed", "interrupted"]
+Status = Literal["done", "refused", "failed", "interrupted", "waiting"]
 
 
 def write_summary(

@@ -15,6 +15,7 @@ from xpo.annotator.base import Desk
 from xpo.arrow import OffPolicy
 from xpo.compose.composition import Composition
 from xpo.compose.groups import AXES
+from xpo.errors import Waiting
 from xpo.explain.formula import formula
 from xpo.model.loaded import Loaded
 from xpo.run.card import Card
@@ -58,7 +59,13 @@ def run(composition: Composition, out: Path, argv: list[str], begin: float) -> d
         setting = Setting(
             composition, mine, Path(composition.config["cache"]), Manifest(mine), log, out / "checkpoints"
         )
-        return _stages(setting, argv, begin)
+        try:
+            return _stages(setting, argv, begin)
+        except Waiting as wanted:
+            about = {"left": wanted.left, "total": wanted.total, "reason": str(wanted)}
+            seconds = time.monotonic() - begin
+            write_summary(mine, "waiting", {}, seconds, algo=composition.config["algo"]["name"], **about)
+            raise
 
 
 def _made(path: Path) -> Path:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from xpo.sweep.board import WAITING
 from xpo.sweep.grid import Cell
 from xpo.sweep.rows import Row, metrics_of, one_line, row
 
@@ -91,7 +92,8 @@ def _row(one: _Running) -> Row:
     ran = {"dir": str(one.job.folder), "seconds": round(time.monotonic() - one.start, 3)}
     if code == 0:
         return row(one.job.cell, "done", metrics=metrics_of(one.job.folder), **ran)
-    return row(one.job.cell, "failed", reason=_reason(code, one.console), **ran)
+    status = "waiting" if code == WAITING else "failed"
+    return row(one.job.cell, status, reason=_reason(code, one.console), **ran)
 
 
 def _reason(code: int, console: Path) -> str:

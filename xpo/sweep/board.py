@@ -8,7 +8,7 @@ from pathlib import Path
 from xpo.sweep.grid import Cell
 from xpo.sweep.rows import Row, append, as_dict
 
-FAILED, INTERRUPTED = 1, 130
+FAILED, WAITING, INTERRUPTED = 1, 3, 130
 
 
 class Board:
@@ -51,4 +51,6 @@ class Board:
         states = {item.status for item in self.rows}
         if "interrupted" in states or "not run" in states:
             return INTERRUPTED
-        return FAILED if "failed" in states else 0
+        if "failed" in states:
+            return FAILED
+        return WAITING if "waiting" in states else 0

@@ -58,7 +58,7 @@ def run_here(cell: Cell, config: Any, folder: Path, context: Any, task: Callable
 
 def _row(cell: Cell, folder: Path, seconds: float, caught: list[BaseException]) -> Row:
     from xpo.compose.errors import Refused
-    from xpo.errors import UserError
+    from xpo.errors import UserError, Waiting
 
     ran = {"dir": str(folder), "seconds": round(seconds, 3)}
     if not caught:
@@ -68,6 +68,8 @@ def _row(cell: Cell, folder: Path, seconds: float, caught: list[BaseException]) 
         raise CellInterrupted(one_line(str(error) if isinstance(error, SystemExit) else "")) from error
     if isinstance(error, Refused):
         return row(cell, "refused", reason=one_line(error.reason), nearest=error.nearest, **ran)
+    if isinstance(error, Waiting):
+        return row(cell, "waiting", reason=one_line(str(error)), **ran)
     if not isinstance(error, UserError) and folder.is_dir():
         (folder / "error.txt").write_text("".join(traceback.format_exception(error)), encoding="utf-8")
     kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "

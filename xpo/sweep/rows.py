@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from xpo.sweep.grid import Cell
 
-Status = Literal["done", "refused", "failed", "interrupted", "not run"]
+Status = Literal["done", "refused", "failed", "waiting", "interrupted", "not run"]
 
 
 @dataclass(frozen=True)
