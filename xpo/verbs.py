@@ -9,6 +9,7 @@ VERBS = {
     "table": "xpo.explain.table:main",
     "inspect": "xpo.explain.inspect:main",
     "list": "xpo.explain.options:main",
+    "label": "xpo.labelling.label:main",
     "revise": "xpo.judge.verb:main",
 }
 """Verb -> ``module:function``; the function takes the arguments behind the verb, returns the exit code."""
