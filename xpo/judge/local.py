@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import torch
 
@@ -20,7 +19,7 @@ from xpo.judge.backend import Conversation, Draw
 from xpo.judge.turns import Head, head
 from xpo.judge.windows import in_windows
 from xpo.model.hf import HuggingFace, load_pretrained
-from xpo.model.loaded import fingerprint
+from xpo.model.loaded import best_device, fingerprint
 from xpo.run.manifest import hash_template, hash_text, hash_tokenizer
 from xpo.run.samples import Generation, Policy, generate
 from xpo.scoring.pack import pack
@@ -57,7 +56,7 @@ class LocalBackend:
         accelerator where there is one."""
         loaded = load_pretrained(option, key)
         path, _ = choose_path(loaded.model)
-        model = loaded.model.to(device or _best_device())
+        model = loaded.model.to(device or best_device())
         return cls(Policy(model, loaded.tokenizer, Scoring(path=path)), tokens)
 
     @property
@@ -171,7 +170,3 @@ def shares(logp: Sequence[float], tokens: Sequence[Sequence[int]]) -> tuple[floa
         mass[k] = max(0.0, mass[k] - sum(mass[j] for j in longer))
     total = sum(mass)
     return tuple(value / total for value in mass)
-
-
-def _best_device() -> Any:
-    return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"

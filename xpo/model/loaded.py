@@ -58,6 +58,12 @@ def _bytes(tensor: Tensor) -> memoryview:
     return tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
+def best_device() -> torch.device:
+    """The accelerator where there is one."""
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return torch.device("cpu") if found is None else found
+
+
 def silence_config(config: Any) -> None:
     """Set every dropout probability of a transformers config to 0, before the model is built from it.
 

@@ -16,7 +16,7 @@ from xpo.contracts import Batch, StepTotals
 from xpo.data.record import Record
 from xpo.errors import UserError
 from xpo.judge.windows import in_windows
-from xpo.model.loaded import fingerprint
+from xpo.model.loaded import best_device, fingerprint
 from xpo.reward_model.folder import GROUPS, Meaning, linear_score
 from xpo.reward_model.heads import Opinion, RewardHead
 from xpo.reward_model.load import Classifier, load_classifier
@@ -78,11 +78,11 @@ class SavedReward:
         ``tokens`` is the number of positions of a forward pass. A record that cannot be read raises
         ``UserError`` when it is its turn.
         """
-        yield from in_windows(records, self.reader.row, _positions, self._judged, tokens)
+        yield from in_windows(records, self.reader.row, positions, self._judged, tokens)
 
     def of_tokens(self, rows: Sequence[TokenRow], tokens: int = TOKENS) -> Iterator[tuple[Opinion, ...]]:
         """The same for prompts and responses as token ids of the model's own vocabulary, EOS included."""
-        yield from in_windows(rows, self._fitting, _positions, self._judged, tokens)
+        yield from in_windows(rows, self._fitting, positions, self._judged, tokens)
 
     def of_samples(
         self, rows: Sequence[TokenRow], tokenizer: Any, records: Callable[[], Sequence[Record]]
@@ -128,8 +128,7 @@ def load_reward(
     found = load_classifier(path, key, attention)
     where = f"{key}={path}"
     head, parts = _head(found, where)
-    place = device or (torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu")
-    model = found.model.to(place)
+    model = found.model.to(device or best_device())
     limits = limits_of(int(model.config.get_text_config().max_position_embeddings))
     reader: Reader = OwnReader(found.tokenizer, limits, parts.reward_level.ends)
     if found.meaning is None:
@@ -176,7 +175,8 @@ def _made(group: str, node: dict[str, Any], where: str) -> Any:
         raise UserError(f"{where}: its config.json sets {group} to {node}, which is none: {error}") from error
 
 
-def _positions(row: TokenRow) -> int:
+def positions(row: TokenRow) -> int:
+    """Of a prompt and its responses, before prefixes are shared."""
     return len(row[0]) + sum(map(len, row[1]))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -100,14 +100,6 @@ class ForeignReader:
         while end and response[end - 1] == self.pad_id:
             end -= 1
         return response[:end]
-
-
-def told_of_cuts(counts: Counts, name: str, say: Callable[[str], None]) -> None:
-    """Say what did not fit into the model's window; a token on the boundary is no cut."""
-    cuts = {what: number for what, number in counts.noted.items() if "cut" in what}
-    if cuts:
-        listed = ", ".join(f"{what} {number} times" for what, number in sorted(cuts.items()))
-        say(f"{name}: texts longer than its window: {listed}")
 
 
 def _there(row: TokenRow | None) -> TokenRow:

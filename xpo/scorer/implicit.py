@@ -74,6 +74,12 @@ class ImplicitReward:
         linked_BK = self.level.apply(self.divergence, self.length, log_ratio_BKT, mask_BKT)
         return self.beta * linked_BK + self.length.offset(mask_BKT).to(linked_BK.dtype)
 
+    @property
+    def models(self) -> tuple[Any, ...]:
+        """Policy and reference, where that is a model of its own."""
+        beside = (self.reference.model,) if isinstance(self.reference, _Beside) else ()
+        return (self.policy, *beside)
+
     def batch(self, rows: Sequence[TokenRow]) -> Batch:
         """Prompts and responses as token ids, to be scored; a response that ends has its EOS."""
         packed, mask_BKT = pack(rows, pad_id=0, support=self.scoring.support)
@@ -89,20 +95,21 @@ class ImplicitReward:
         *,
         beta: float,
         support: Support | None = None,
+        keys: tuple[str, str] = ("policy", "reference"),
         **settings: Any,
     ) -> ImplicitReward:
         """From two Hugging Face folders (or hub names); ``settings`` are divergence, level and length.
 
-        ``support`` restricts responses to those of an enumerable world. Raises ``UserError`` for a folder
-        that cannot be loaded, and for two vocabularies.
+        ``support`` restricts responses to those of an enumerable world; messages blame ``keys``. Raises
+        ``UserError`` for a folder that cannot be loaded, and for two vocabularies.
         """
-        mine = load_pretrained(HuggingFace(str(policy)), "policy")
+        mine = load_pretrained(HuggingFace(str(policy)), keys[0])
         scoring = Scoring(choose_path(mine.model)[0], support=support)
         made = cls(mine.model, None, scoring, beta, tokenizer=mine.tokenizer, **settings)
         if reference is None:
             return made
-        theirs = load_pretrained(HuggingFace(str(reference)), "reference")
-        require_same(theirs.tokenizer, mine.tokenizer, f"reference={reference}")
+        theirs = load_pretrained(HuggingFace(str(reference)), keys[1])
+        require_same(theirs.tokenizer, mine.tokenizer, f"{keys[1]}={reference}")
         other = dataclasses.replace(scoring, path=choose_path(theirs.model)[0])
         return dataclasses.replace(made, reference=_Beside(theirs.model, other))
 
@@ -124,10 +131,13 @@ class ImplicitReward:
                 "the folder of a merged model"
             )
         c = instantiate(yaml.safe_load(config.read_text(encoding="utf-8")))
+        if c.reward.trains_head or not c.objective.reads_reward:
+            raise UserError(f"{folder} is a run with {c.choice('reward')}, in which no policy has a reward")
         if c.reference.given and not reference.is_dir():
             raise UserError(
                 f"{folder} holds no {REFERENCE}/: runs with reward_level=token leave theirs. "
-                "ImplicitReward.of_folders(policy, reference, beta=...) takes one from elsewhere"
+                "ImplicitReward.of_folders(policy, reference, beta=...) takes one from elsewhere, as "
+                "annotator=implicit does with annotator.path, annotator.reference and annotator.beta"
             )
         return cls.of_folders(
             model,

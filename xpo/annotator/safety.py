@@ -1,0 +1,97 @@
+"""A reward model says how helpful responses are, a cost model how unsafe."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from xpo.annotator.base import Desk, Labeller, Verdict
+from xpo.data.record import Record
+from xpo.errors import UserError
+from xpo.registry import register
+from xpo.reward_model.ask import hash_of, load, scores_alone, tell_cuts
+from xpo.reward_model.folder import Meaning
+from xpo.reward_model.saved import TOKENS
+
+HELPFULNESS, COST = "annotator.helpfulness", "annotator.cost"
+
+
+@register("annotator", "safety")
+@dataclass(frozen=True)
+class Safety(Labeller):
+    """Scores helpfulness - weight * (cost - limit), labels: good is what costs less than ``limit``.
+
+    The scores are the Lagrangian of Dai et al. 2023, arXiv 2310.12773, at the multiplier ``weight``. With
+    ``excess`` a cost below the limit is none, so that safe responses are ranked by helpfulness alone (ours).
+    A positive cost is unsafe. ``helpfulness`` and ``cost`` are folders or hub names: a reward model, and a
+    model of costs (sign -1 in its config.json; somebody else's classifier is taken to be what its key says).
+    Members of a head are averaged. ``tokens`` are positions of a forward pass.
+    """
+
+    gives: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores"})
+
+    helpfulness: str
+    cost: str
+    weight: float = 1.0
+    limit: float = 0.0
+    excess: bool = False
+    tokens: int = TOKENS
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight < math.inf:
+            raise ValueError(f"weight must be above 0 and finite, got {self.weight}")
+        if not math.isfinite(self.limit):
+            raise ValueError(f"limit must be finite, got {self.limit}")
+        if self.tokens < 1:
+            raise ValueError(f"tokens must be at least 1, got {self.tokens}")
+        _check_reward(scores_alone(self.helpfulness, HELPFULNESS), f"{HELPFULNESS}={self.helpfulness}")
+        _check_cost(scores_alone(self.cost, COST), f"{COST}={self.cost}")
+
+    def fingerprint(self, desk: Desk) -> str:
+        """Both models' hashes, and how they are weighed."""
+        models = hash_of(self.helpfulness, HELPFULNESS), hash_of(self.cost, COST)
+        return repr((type(self).__name__, *models, self.weight, self.limit, self.excess))
+
+    def judge(self, records: Sequence[Record], desk: Desk) -> Iterator[Verdict]:
+        """Scores and labels; ``why`` has helpfulness and cost of each response."""
+        helpful, costly = (
+            load(self.helpfulness, HELPFULNESS, pairs=False),
+            load(self.cost, COST, pairs=False),
+        )
+        _check_reward(helpful.meaning, f"{HELPFULNESS}={self.helpfulness}")
+        _check_cost(costly.meaning, f"{COST}={self.cost}")
+        said = (model.opinions(records, self.tokens) for model in (helpful, costly))
+        for pair in zip(*said, strict=True):
+            reward_K, told_K = (
+                torch.stack([o.reward_BK for o in opinions]).double().mean(0) for opinions in pair
+            )
+            cost_K = costly.sign * told_K  # an opinion of a model of costs is minus the cost
+            above_K = cost_K - self.limit
+            counted_K = above_K.clamp(min=0) if self.excess else above_K
+            yield Verdict(
+                scores=tuple((reward_K - self.weight * counted_K).tolist()),
+                labels=tuple((above_K < 0).tolist()),
+                why={"helpfulness": reward_K.tolist(), "cost": cost_K.tolist()},
+            )
+        tell_cuts([helpful, costly], [self.helpfulness, self.cost])
+
+
+def _check_reward(meaning: Meaning | None, where: str) -> None:
+    if meaning is not None and meaning.sign < 0:
+        raise UserError(f"{where} is a model of costs (high is bad): give it as {COST}")
+
+
+def _check_cost(meaning: Meaning | None, where: str) -> None:
+    """A cost has a zero of its own, which an offset would move."""
+    if meaning is None:
+        return
+    if meaning.sign > 0:
+        raise UserError(f"{where} is a reward model (high is good): give one that was trained on costs")
+    if any(meaning.offset):
+        raise UserError(
+            f"{where}: {list(meaning.offset)} is taken off its costs, so that 0 is not their limit"
+        )
