@@ -109,7 +109,7 @@ def test_what_has_a_meaning_is_accepted(arguments: list[str]) -> None:
     [
         (["algo=dpo", SOFT], "exact probability of every label", "data.mode=sampled"),
         (["algo=lipo", SOFT], "exact probability of every label", "data.mode=sampled"),
-        (["algo=dpo", HALF], "and no ties", "data.mode=sampled"),
+        (["algo=dpo", HALF], "says no ties", "feedback.ties=drop"),
         (["algo=dpo", *FILES, SOFT, "reward=explicit"], "from a scorer", "feedback.soft=false"),
         (["algo=pl_dpo", *FILES, SOFT], "not how surely", "feedback.soft=false"),
         (["algo=pl_dpo", *FILES, HALF], "not how surely", "feedback.ties=drop"),

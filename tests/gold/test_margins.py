@@ -17,6 +17,7 @@ from xpo.data.counts import Counts
 from xpo.data.tokenize import tokenize
 from xpo.data.truncate import Limits
 from xpo.feedback.preference import Preference
+from xpo.gold.labels import LabelModel
 from xpo.gold.rows import draw, list_rows, population_rows, records
 from xpo.gold.steps import Steps
 from xpo.gold.target import population_target
@@ -43,7 +44,7 @@ def is_the_difference(world: World, rows: list[Row]) -> None:
 def test_population_lists_and_draws(world: World, ref: Tensor) -> None:
     is_the_difference(world, population_rows(world, ref))
     draws = draw(world, ref, 3, 9, seed=1)
-    is_the_difference(world, list_rows(world, draws, noise=0.2))
+    is_the_difference(world, list_rows(world, draws, LabelModel(noise=0.2)))
     counts = Counts()
     labelled = Annotator(noise=0.3)(records(world, draws))
     examples = Pair()(Preference()(labelled, counts), counts)
@@ -55,7 +56,7 @@ def test_population_lists_and_draws(world: World, ref: Tensor) -> None:
 
 def test_steps_differ_by_their_values(world: World, ref: Tensor) -> None:
     steps = Steps.of(world, ref)
-    for row in steps.rows(0.0):
+    for row in steps.rows():
         assert row.margins is not None and row.scores is not None
         assert row.margins[0][1] == pytest.approx(row.scores[0] - row.scores[1])
     for record in steps.records(12, seed=0):

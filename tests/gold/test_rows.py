@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from xpo.annotator.gold import Gold as GoldAnnotator
+from xpo.gold.labels import LabelModel
 from xpo.gold.rows import (
     Wanted,
     demonstration_rows,
@@ -29,7 +30,7 @@ def sigmoid(x: float) -> float:
 
 @pytest.mark.parametrize("noise", [0.0, 0.2])
 def test_population_masses_by_loops(world: World, ref: Tensor, noise: float) -> None:
-    rows = population_rows(world, ref, Wanted(noise=noise))
+    rows = population_rows(world, ref, labels=LabelModel(noise=noise).of_world(world, ref))
     assert len(rows) == world.prompts
     for x, row in enumerate(rows):
         p = [math.exp(v) for v in ref[x].tolist()]

@@ -11,6 +11,7 @@ from torch import Tensor
 from xpo.compose import build, compose_config
 from xpo.data.collate import Collator
 from xpo.data.loader import totals_of
+from xpo.gold.labels import LabelModel
 from xpo.gold.rows import contrast_records, contrast_rows, draw
 from xpo.gold.steps import Steps
 from xpo.gold.world import World
@@ -30,7 +31,7 @@ def test_a_nodes_value_is_the_mean_reward_of_what_follows(world: World, ref: Ten
 
 
 def test_rows_of_steps_share_their_prefix_and_sum_to_1(world: World, ref: Tensor) -> None:
-    rows = Steps.of(world, ref).rows(0.1)
+    rows = Steps.of(world, ref, LabelModel(noise=0.1)).rows()
     assert len(rows) == world.prompts * (1 + world.symbols)  # L = 2: no symbol yet, or one
     for row in rows:
         assert {tuple(r[: row.skip]) for r in row.responses} == {tuple(row.responses[0][: row.skip])}
@@ -43,7 +44,7 @@ def test_rows_of_steps_share_their_prefix_and_sum_to_1(world: World, ref: Tensor
 
 
 def test_shared_tokens_do_not_train(world: World, ref: Tensor) -> None:
-    rows = Steps.of(world, ref).rows(0.0)
+    rows = Steps.of(world, ref).rows()
     late = [row for row in rows if row.skip == 1][:2]
     batch = Collator(0, support=world.support())(late, [0, 1], totals_of(late, 1))
     assert batch.mask_BKT[..., 0].sum() == 0 and batch.mask_BKT[..., 1].all()

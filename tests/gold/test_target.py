@@ -22,6 +22,7 @@ from xpo.divergence.js import JensenShannon
 from xpo.divergence.none import NoDivergence
 from xpo.divergence.reverse_kl import ReverseKL
 from xpo.feedback.preference import Preference
+from xpo.gold.labels import LabelModel
 from xpo.gold.rows import population_rows
 from xpo.gold.target import Target, expectation, fitted_policy, kl, population_target
 from xpo.gold.world import World
@@ -213,7 +214,7 @@ def test_no_target_is_claimed_where_none_is_known(world: World, ref: Tensor, cha
 
 
 def test_flipped_labels_have_no_target(world: World, ref: Tensor) -> None:
-    assert population_target(world, ref, composed(), label_noise=0.1) is None
+    assert population_target(world, ref, composed(), LabelModel(noise=0.1).of_world(world, ref)) is None
 
 
 def test_value_needs_a_functional(world: World, ref: Tensor) -> None:

@@ -17,7 +17,8 @@ from tests.objective.test_objective import STEP, pair
 from tests.test_arrow import arrow
 from xpo.arrow import Scores
 from xpo.contracts import Batch, Context, StepTotals
-from xpo.gold.rows import Wanted, population_rows
+from xpo.gold.labels import LabelModel
+from xpo.gold.rows import population_rows
 from xpo.gold.world import World
 from xpo.label_noise.flips import Flips
 from xpo.label_noise.mixed import mixed
@@ -154,7 +155,8 @@ def test_the_population_of_flipped_labels_becomes_that_of_true_ones():
     world = World(prompts=2, symbols=2, max_symbols=2)
     ref = torch.log_softmax(torch.arange(2 * world.size).double().view(2, -1) / 7, 1)
     for noise in (0.1, 0.3):
-        true, noisy = (population_rows(world, ref, Wanted(noise=rate))[0] for rate in (0.0, noise))
+        true = population_rows(world, ref)[0]
+        noisy = population_rows(world, ref, labels=LabelModel(noise=noise).of_world(world, ref))[0]
         t = toy(rows=1, responses=world.size, ragged=False).replace(
             prefer_BKK=torch.as_tensor(noisy.prefer)[None],
             good_BK=torch.as_tensor(noisy.good)[None],

@@ -112,7 +112,7 @@ def test_none_is_claimed_where_win_rates_are_estimates(
     world, ref = small
     parts = composed("algo=dno_pair", *overrides)
     assert isinstance(parts.label_noise, NoNoise) == (overrides == ("arity=list",))
-    assert population_target(world, ref, parts, parts.annotator.noise) is None
+    assert population_target(world, ref, parts, parts.annotator.label_model.of_world(world, ref)) is None
 
 
 def test_exo_is_claimed_and_its_smoothed_labels_are_not(small: tuple[World, torch.Tensor]) -> None:

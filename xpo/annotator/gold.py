@@ -13,6 +13,7 @@ from typing import ClassVar
 from xpo.annotator.base import Desk
 from xpo.contracts import FEEDBACK
 from xpo.data.record import Record
+from xpo.gold.labels import LabelModel
 from xpo.registry import register
 
 
@@ -21,25 +22,40 @@ from xpo.registry import register
 class Gold:
     """Labels drawn from the known reward: Bradley-Terry for pairs, Plackett-Luce for lists.
 
-    Records bring the exact rewards as ``scores``. The labeller's own scores are those plus independent
-    Gumbel noise; their order is then a Plackett-Luce draw, for two P(i beats j) = sigmoid(r_i - r_j)
-    (Yellott 1977, J. Math. Psych. 15). A response is good with probability sigmoid(r - the mean reward of
-    its prompt's responses). ``noise`` is the probability that a record's order, or a label, is the
-    opposite. ``seed`` draws the labels. Raises ``ValueError`` for records without scores.
+    Records bring exact utilities as ``scores``, and as ``margins`` how much better each response is than the
+    others: ``xpo.gold.labels.LabelModel`` says what of, and what the settings do. The labeller's own scores
+    are those plus independent Gumbel noise over ``scale``; their order is then a Plackett-Luce draw, for two
+    P(i beats j) = sigmoid(scale (u_i - u_j)) (Yellott 1977, J. Math. Psych. 15). Of two the cyclic term moves
+    the scores apart, and a tie makes them equal; of more only ``wins``, which are exact, tell of either. A
+    response is good with probability sigmoid(scale (u - the mean of its prompt's responses)). ``noise`` is
+    the probability that a record's order, or a label, is the opposite. ``seed`` draws the labels. Raises
+    ``ValueError`` for records without scores.
     """
 
     gives: ClassVar[frozenset[str]] = FEEDBACK
     needs: ClassVar[frozenset[str]] = frozenset({"gold rewards"})
     needs_policy: ClassVar[bool] = False
+    quadratic: ClassVar[bool] = False
 
     noise: float = 0.0
     seed: int = 0
+    ties: float = 0.0
+    length_bias: float = 0.0
+    intransitivity: float = 0.0
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.noise < 0.5:
-            raise ValueError(
-                f"noise must be from 0 to below 0.5, got {self.noise} (0.5 is labels without information)"
-            )
+        assert self.label_model is not None, "raises for values out of range"
+
+    @property
+    def label_model(self) -> LabelModel:
+        """What the labels are drawn from."""
+        return LabelModel(self.noise, self.ties, self.length_bias, self.intransitivity, self.scale)
+
+    def fingerprint(self, desk: Desk) -> str:
+        """The settings that say something."""
+        told = {"noise": self.noise, "seed": self.seed} | self.label_model.changed()
+        return f"Gold({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 
     def __call__(self, records: Sequence[Record], desk: Desk | None = None) -> list[Record]:
         draw = random.Random(self.seed)
@@ -47,34 +63,56 @@ class Gold:
         return [self._labelled(record, baseline[str(record.prompt)], draw) for record in records]
 
     def _labelled(self, record: Record, baseline: float, draw: random.Random) -> Record:
-        rewards = _rewards(record)
-        utilities = [
-            reward - log(draw.expovariate(1.0)) for reward in rewards
+        utilities, margins = _utilities(record), _margins(record)
+        scores = [
+            utility - log(draw.expovariate(1.0)) / self.scale for utility in utilities
         ]  # -log of an exponential is Gumbel
+        if len(scores) == 2:
+            cyclic = margins[0][1] - (utilities[0] - utilities[1])
+            scores = [scores[0] + cyclic / 2, scores[1] - cyclic / 2]
         if draw.random() < self.noise:
-            utilities = [-utility for utility in utilities]
-        labels = [(draw.random() < _sigmoid(r - baseline)) != (draw.random() < self.noise) for r in rewards]
-        wins = tuple(tuple(self._flipped(_sigmoid(a - b)) for b in rewards) for a in rewards)
-        return dataclasses.replace(record, scores=tuple(utilities), labels=tuple(labels), wins=wins)
+            scores = [-score for score in scores]
+        labels = [
+            (draw.random() < _sigmoid(self.scale * (u - baseline))) != (draw.random() < self.noise)
+            for u in utilities
+        ]
+        if self.ties and len(scores) == 2 and draw.random() < self._tie(margins[0][1]):
+            scores = [sum(scores) / 2] * 2
+        wins = tuple(tuple(self._win(margin) for margin in row) for row in margins)
+        return dataclasses.replace(record, scores=tuple(scores), labels=tuple(labels), wins=wins)
 
-    def _flipped(self, probability: float) -> float:
-        return (1 - self.noise) * probability + self.noise * (1 - probability)
+    def _win(self, margin: float) -> float:
+        """Exactly; a tie is half a win."""
+        probability, tie = _sigmoid(self.scale * margin), self._tie(margin)
+        decided = (1 - self.noise) * probability + self.noise * (1 - probability)
+        return decided * (1 - tie) + tie / 2
+
+    def _tie(self, margin: float) -> float:
+        apart = exp(-abs(self.scale * margin) / 2)
+        return self.ties * apart / (self.ties * apart + 1 + apart * apart)
 
 
 def _baselines(records: Sequence[Record]) -> dict[str, float]:
     """Mean reward of each prompt's responses: an estimate of E_ref r, as they were drawn from ref."""
     rewards: dict[str, list[float]] = defaultdict(list)
     for record in records:
-        rewards[str(record.prompt)] += _rewards(record)
+        rewards[str(record.prompt)] += _utilities(record)
     return {prompt: sum(values) / len(values) for prompt, values in rewards.items()}
 
 
-def _rewards(record: Record) -> tuple[float, ...]:
+def _utilities(record: Record) -> tuple[float, ...]:
     if record.scores is None:
         raise ValueError(
             f"{record.where}: annotator=gold labels responses whose known reward is given as scores"
         )
     return record.scores
+
+
+def _margins(record: Record) -> tuple[tuple[float, ...], ...]:
+    if record.margins is not None:
+        return record.margins
+    utilities = _utilities(record)
+    return tuple(tuple(a - b for b in utilities) for a in utilities)
 
 
 def _sigmoid(x: float) -> float:

@@ -111,11 +111,11 @@ def prepare(
     if not splits.given:
         source, tally = labelled.train, Counts()
     demonstrations = stage.demonstrations(source, tally, pipeline.ends or splits.given)
-    _check("train", train, counts["train"], needs)
+    check_rows("train", train, counts["train"], needs)
     if splits.given:
-        _check("demonstrations", demonstrations, tally, frozenset())
+        check_rows("demonstrations", demonstrations, tally, frozenset())
     if splits.test:
-        _check("test", test, counts["test"], needs)
+        check_rows("test", test, counts["test"], needs)
     return Prepared(train, test, demonstrations, counts, fingerprint(train), limits, splits.given)
 
 
@@ -160,7 +160,8 @@ class _Stage:
         return rows
 
 
-def _check(split: str, rows: Sequence[Row], counts: Counts, needs: frozenset[str]) -> None:
+def check_rows(split: str, rows: Sequence[Row], counts: Counts, needs: frozenset[str]) -> None:
+    """``DataError`` where nothing is left to train on, and for the first row that lacks what is needed."""
     if not rows:
         raise DataError(f"no row of {split} is left: {counts.read} read, dropped {counts.reasons()}")
     for need in sorted(needs):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from xpo.annotator.base import Desk
 from xpo.gold import constants
+from xpo.gold.refusals import labels_refusal
 from xpo.gold.source import GoldSource, draws_lists
 from xpo.gold.world import World
 from xpo.registry import register
@@ -70,9 +71,6 @@ class Gold:
                 f"data.responses must be at least {least} for {parts.choice('arity')}, got {self.responses}."
             )
             return text, (f"data.responses={least}",)
-        if parts.feedback.contrasts and parts.annotator.noise:
-            text = f"nobody labels with {parts.choice('feedback')}, so annotator.noise is not read."
-            return text, ("annotator.noise=0",)
         if not parts.reward_level.ends and parts.arity.sizes != (2, 2):
             text = f"the gold world draws pairs of steps, and {parts.choice('arity')} takes other rows."
             return text, ("arity=pair",)
@@ -89,7 +87,10 @@ class Gold:
             )
             return text, ("margin=score",)
         unread = self._population_refusal(parts) if self.mode == "population" else None
-        return None if unread is None else (unread, ("data.mode=sampled",))
+        if unread is not None:
+            return unread, ("data.mode=sampled",)
+        sampled = self.mode == "sampled"
+        return labels_refusal(parts, sampled, self.row_size(parts) if sampled or draws_lists(parts) else None)
 
     def _population_refusal(self, parts: Any) -> str | None:
         feedback, lists = parts.feedback, draws_lists(parts)
@@ -100,11 +101,6 @@ class Gold:
             return (
                 f"data.mode=population trains on exact expectations, one row for each prompt, and "
                 f"{parts.choice('weighting')} weighs rows of drawn responses."
-            )
-        if feedback.soft_masses or feedback.splits_ties:
-            return (
-                "data.mode=population has the exact probability of every label, and no ties: feedback.soft "
-                "and feedback.ties would change nothing."
             )
         if given and not lists:
             return (

@@ -167,8 +167,7 @@ def optimum_is_known(c: Composition) -> bool:
     """Whether the loss has a known optimum on a whole population with labels as it takes them for."""
     from xpo.gold.target import has_target
 
-    rate = c.label_noise.undone
-    return rate is not None and has_target(c, label_noise=rate)
+    return has_target(c)
 
 
 def optimum(c: Composition) -> str:

@@ -7,7 +7,7 @@ built after the reference is known. ``xpo.contracts.Row`` says what the masses m
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,54 +16,68 @@ from torch import Tensor
 
 from xpo.contracts import FEEDBACK, Row
 from xpo.data.record import Record
+from xpo.gold.labels import PLAIN, LabelModel, Labels, classes
 from xpo.gold.world import World
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which feedback rows carry (of contracts.FEEDBACK), and how labels come about.
+    """Which feedback rows carry (of contracts.FEEDBACK), and how it comes about.
 
-    ``noise``: the probability of a flipped label. ``labels_from_pairs``: good and bad are the two sides
-    of comparisons, not verdicts on single responses.
+    ``labels_from_pairs``: good and bad are the two sides of comparisons, not verdicts on single responses.
+    ``splits_ties``: a tie is half a comparison for each side; else it is none.
     """
 
     needs: Set[str] = FEEDBACK
-    noise: float = 0.0
     labels_from_pairs: bool = False
+    splits_ties: bool = False
 
 
 EVERYTHING = Wanted()
 
 
-def population_rows(world: World, ref_logp_XN: Tensor, wanted: Wanted = EVERYTHING) -> list[Row]:
+def population_rows(
+    world: World, ref_logp_XN: Tensor, wanted: Wanted = EVERYTHING, labels: Labels | None = None
+) -> list[Row]:
     """One row per prompt: every response, and the exact expectation of the feedback that is wanted.
 
-    With ref the exact reference and P = ``label_probability``:
-    ``comparisons``: prefer = ref_i ref_j P(i beats j), every ordered pair, i = j included (its gap is 0);
-    ``labels``: good, bad = ref_i P(good), ref_i (1 - P(good)) with P(good) = sigmoid(r_i - E_ref r), or,
-    where labels are the two sides of comparisons, half the distributions of a pair's winner and loser;
+    ``labels`` (of every response; Bradley and Terry's of the true reward unless given) say what a labeller
+    thinks; with ref the exact reference
+    ``comparisons``: prefer = ref_i ref_j P(i is preferred over j), every ordered pair, i = j included (its
+    gap is 0);
+    ``labels``: good, bad = ref_i times how often i is called so, or, where labels are the two sides of
+    comparisons, half the distributions of a pair's winner and loser;
     ``demonstrations``: demo = the distribution of a pair's winner;
-    ``scores``: the world's rewards, of either sign with their noise, drawn from ref; ``wins``: P;
-    ``margins``: differences of rewards. Masses of a prompt sum to 1; what is not wanted is None.
+    ``scores``: the labeller's, drawn from ref; ``wins`` and ``margins``: the labeller's.
+    Masses of a prompt sum to 1; what is not wanted is None. A prompt whose responses all tie, or are neither
+    good nor bad, has no row where that is what is wanted.
     """
+    labels = PLAIN.of_world(world, ref_logp_XN) if labels is None else labels
     ref_XN = ref_logp_XN.double().exp()
-    label_XNN = label_probability(world.win_XNN, wanted.noise)
-    prefer_XNN = ref_XN[:, :, None] * ref_XN[:, None, :] * label_XNN
-    prefer_XNN = prefer_XNN / prefer_XNN.sum((1, 2), keepdim=True)
+    prefer_XNN = ref_XN[:, :, None] * ref_XN[:, None, :] * labels.compared_KK(wanted.splits_ties)
+    total_X = prefer_XNN.sum((1, 2))
+    prefer_XNN = prefer_XNN / total_X[:, None, None]
     winner_XN, loser_XN = prefer_XNN.sum(2), prefer_XNN.sum(1)
-    baseline_X1 = (ref_XN * world.reward_XN).sum(1, keepdim=True)
-    good_XN = label_probability(torch.sigmoid(world.reward_XN - baseline_X1), wanted.noise)
-    judged = {"good": ref_XN * good_XN, "bad": ref_XN * (1 - good_XN)}
+    sides = {"good": winner_XN / 2, "bad": loser_XN / 2}
+    judged = {"good": _mass(ref_XN, labels.good_K), "bad": _mass(ref_XN, labels.bad_K)}
     fields = {
         "comparisons": {"prefer": prefer_XNN},
-        "labels": {"good": winner_XN / 2, "bad": loser_XN / 2} if wanted.labels_from_pairs else judged,
+        "labels": sides if wanted.labels_from_pairs else judged,
         "demonstrations": {"demo": winner_XN},
-        "scores": {"scores": (1 - 2 * wanted.noise) * world.reward_XN, "mass": ref_XN},
-        "wins": {"wins": label_XNN},
-        "margins": {"margins": world.reward_XN[:, :, None] - world.reward_XN[:, None, :]},
+        "scores": {"scores": labels.score_K, "mass": ref_XN},
+        "wins": {"wins": labels.win_KK},
+        "margins": {"margins": labels.margin_KK},
     }
     masses = {key: value for need in sorted(wanted.needs) for key, value in fields[need].items()}
-    return _rows(world, masses, "population")
+    said_X = torch.ones_like(total_X, dtype=torch.bool)
+    for name in masses.keys() & {"prefer", "demo", "good"}:
+        said_X &= masses[name].flatten(1).sum(1) > 0  # NaN where nothing is compared
+    rows = _rows(world, masses, "population")
+    return [row for row, said in zip(rows, said_X.tolist(), strict=True) if said]
+
+
+def _mass(ref_XN: Tensor, share_XN: Tensor | None) -> Tensor | None:
+    return None if share_XN is None else ref_XN * share_XN
 
 
 def contrast_rows(world: World, ref_logp_XN: Tensor) -> list[Row]:
@@ -88,11 +102,6 @@ def contrast_records(world: World, shown_XM1: Tensor, drawn_XMK: Tensor) -> list
         dataclasses.replace(record, ranks=(0, *(1,) * (len(record.responses) - 1)), scores=None)
         for record in records(world, both_XMK)
     ]
-
-
-def label_probability(probability: Tensor, noise: float) -> Tensor:
-    """The probability of a label that is flipped with probability ``noise``."""
-    return (1 - noise) * probability + noise * (1 - probability)
 
 
 def demonstration_rows(world: World) -> list[Row]:
@@ -129,32 +138,38 @@ def probe_rows(world: World, ref_logp_XN: Tensor) -> list[Row]:
     return _rows(world, {"demo": others_XN}, "mismatched population")
 
 
-def list_rows(world: World, draws_XMK: Tensor, noise: float = 0.0) -> list[Row]:
+def list_rows(
+    world: World, draws_XMK: Tensor, model: LabelModel = PLAIN, splits_ties: bool = False
+) -> list[Row]:
     """A row for each drawn list, with exact feedback; the prompts take turns.
 
-    Responses stand in order of score, the best first; ``prefer`` spreads mass 1 evenly over the list's
-    pairs and divides each by its exact label probability; ``good`` and ``bad`` are half the winner's and the
-    loser's share of it; ``demo`` is the best; ``margins`` are differences of rewards.
+    Responses stand in order of the labeller's utility, the best first; ``prefer`` spreads mass 1 evenly over
+    the list's pairs (ties left out of it unless they are split) and divides each by its exact label
+    probability; ``good`` and ``bad`` are half the winner's and the loser's share of it; ``demo`` is the best;
+    ``scores``, ``wins`` and ``margins`` are the labeller's.
     """
-    size = draws_XMK.shape[-1]
-    index_XM1 = torch.arange(world.prompts)[:, None, None]
-    order_XMK = world.reward_XN[index_XM1, draws_XMK].argsort(dim=-1, descending=True, stable=True)
+    index_XM1, utility_XN = torch.arange(world.prompts)[:, None, None], model.utility_XN(world)
+    order_XMK = utility_XN[index_XM1, draws_XMK].argsort(dim=-1, descending=True, stable=True)
     drawn_XMK = draws_XMK.gather(-1, order_XMK)
-    score_XMK = world.reward_XN[index_XM1, drawn_XMK]
-    wins_XMKK = label_probability(torch.sigmoid(score_XMK[..., :, None] - score_XMK[..., None, :]), noise)
-    prefer_XMKK = wins_XMKK * (1.0 - torch.eye(size, dtype=torch.float64)) / (size * (size - 1) / 2)
-    best = (1.0, *(0.0,) * (size - 1))
+    labels = model.labels(utility_XN[index_XM1, drawn_XMK], classes(world)[drawn_XMK])
+    others_KK = 1.0 - torch.eye(draws_XMK.shape[-1], dtype=torch.float64)
+    compared_XMKK = others_KK if splits_ties else others_KK * (1 - labels.tie_KK)
+    pairs_XM11 = compared_XMKK.sum((-2, -1), keepdim=True) / 2
+    prefer_XMKK = labels.compared_KK(splits_ties) * others_KK / pairs_XM11
+    score_XMK, wins_XMKK, margin_XMKK = labels.score_K, labels.win_KK, labels.margin_KK
+    assert margin_XMKK is not None
+    best = (1.0, *(0.0,) * (draws_XMK.shape[-1] - 1))
     return [
         Row(
             prompt=world.prompt_ids[x],
             responses=[world.response_ids[i] for i in drawn_XMK[x, m].tolist()],
-            prefer=_sequence(prefer_XMKK[x, m]),
-            good=_sequence(prefer_XMKK[x, m].sum(1) / 2),
-            bad=_sequence(prefer_XMKK[x, m].sum(0) / 2),
+            prefer=array(prefer_XMKK[x, m]),
+            good=array(prefer_XMKK[x, m].sum(1) / 2),
+            bad=array(prefer_XMKK[x, m].sum(0) / 2),
             demo=best,
-            scores=_sequence(score_XMK[x, m]),
-            wins=_sequence(wins_XMKK[x, m]),
-            margins=_sequence(score_XMK[x, m][:, None] - score_XMK[x, m][None, :]),
+            scores=array(score_XMK[x, m]),
+            wins=array(wins_XMKK[x, m]),
+            margins=array(margin_XMKK[x, m]),
             source=f"gold:list {m * world.prompts + x + 1}",
         )
         for m in range(draws_XMK.shape[1])
@@ -162,25 +177,21 @@ def list_rows(world: World, draws_XMK: Tensor, noise: float = 0.0) -> list[Row]:
     ]
 
 
-def records(world: World, draws_XMK: Tensor) -> list[Record]:
-    """A record for each draw, unlabelled, its exact rewards as scores (and their differences as margins)."""
+def records(world: World, draws_XMK: Tensor, model: LabelModel = PLAIN) -> list[Record]:
+    """A record for each draw, unlabelled: the labeller's exact utilities as scores, and its margins."""
+    utility_XMK = model.utility_XN(world)[torch.arange(world.prompts)[:, None, None], draws_XMK]
+    margin_XMKK = model.margins(utility_XMK, classes(world)[draws_XMK])
     return [
         Record(
             prompt=world.prompt_texts[x],
-            responses=tuple(f" {world.response_texts[i]}" for i in drawn),
-            scores=tuple(world.reward_XN[x, drawn].tolist()),
-            margins=differences(world.reward_XN[x, drawn].tolist()),
+            responses=tuple(f" {world.response_texts[i]}" for i in draws_XMK[x, m].tolist()),
+            scores=tuple(utility_XMK[x, m].tolist()),
+            margins=tuple(map(tuple, margin_XMKK[x, m].tolist())),
             where=f"gold:{m * world.prompts + x + 1}",
         )
         for m in range(draws_XMK.shape[1])
         for x in range(world.prompts)
-        for drawn in (draws_XMK[x, m].tolist(),)
     ]
-
-
-def differences(rewards: Sequence[float]) -> tuple[tuple[float, ...], ...]:
-    """How much better i is than j: margins."""
-    return tuple(tuple(a - b for b in rewards) for a in rewards)
 
 
 def draw(world: World, ref_logp_XN: Tensor, size: int, count: int, seed: int) -> Tensor:
@@ -197,18 +208,18 @@ def draw(world: World, ref_logp_XN: Tensor, size: int, count: int, seed: int) ->
     )
 
 
-def _rows(world: World, masses: dict[str, Tensor], source: str) -> list[Row]:
+def _rows(world: World, masses: Mapping[str, Tensor], source: str) -> list[Row]:
     return [
         Row(
             prompt=world.prompt_ids[x],
             responses=world.response_ids,
             source=f"gold:{source} {x + 1}",
-            **{key: _sequence(value[x]) for key, value in masses.items()},
+            **{key: array(value[x]) for key, value in masses.items()},
         )
         for x in range(world.prompts)
     ]
 
 
-def _sequence(values: Tensor) -> Any:
-    """What a Row says Sequence: floats for a vector, an array (not 66,564 Python floats) for a matrix."""
+def array(values: Tensor) -> Any:
+    """What a Row calls Sequence: floats for a vector, an array (not 66,564 Python floats) for a matrix."""
     return tuple(values.tolist()) if values.dim() == 1 else values.numpy()

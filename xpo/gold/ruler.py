@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -11,9 +12,18 @@ from torch import Tensor
 from xpo import registry
 from xpo.contracts import Divergence
 from xpo.gold.evaluate import distances, exact_logp, metrics, world_batch
+from xpo.gold.labels import Labels
 from xpo.gold.target import Target, expectation, population_target
 from xpo.gold.world import World
 from xpo.scoring.score import Scoring
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """The exact ``labels`` of every response, None where they are not known; are rows ``drawn`` from them?"""
+
+    labels: Labels | None
+    drawn: bool = False
 
 
 class Ruler:
@@ -21,21 +31,24 @@ class Ruler:
 
     Where the composition (``parts``) has a known optimum the metrics include the distance to it and, if it
     maximises E[r] - beta D_f, the share of the gap closed and the distance to every divergence's optimum at
-    the same beta (``gold/kl_to/NAME``; ``gold/kl_to_nearest_other`` is the least of the others').
+    the same beta (``gold/kl_to/NAME``; ``gold/kl_to_nearest_other`` is the least of the others'). Rewards are
+    the world's, whatever the labels say; the optimum, and the share of its gap, are those of the labels.
     """
 
     def __init__(
-        self, world: World, scoring: Scoring, ref_logp_XN: Tensor, parts: Any, drawn: bool = False
+        self, world: World, scoring: Scoring, ref_logp_XN: Tensor, parts: Any, labelling: Labelling
     ) -> None:
         self.world, self.scoring, self.ref_logp_XN = world, scoring, ref_logp_XN
-        self._parts, self._drawn = parts, drawn
+        self._parts, self._labelling = parts, labelling
         self._batch = world_batch(world)
 
     @cached_property
     def target(self) -> Target | None:
         """The run's own optimum, None where none is claimed."""
-        noise = self._parts.annotator.noise
-        return population_target(self.world, self.ref_logp_XN, self._parts, noise, self._drawn)
+        labels, drawn = self._labelling.labels, self._labelling.drawn
+        if labels is None:
+            return None
+        return population_target(self.world, self.ref_logp_XN, self._parts, labels, drawn)
 
     @cached_property
     def divergences(self) -> Mapping[str, Divergence]:

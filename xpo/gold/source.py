@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from xpo.annotator.base import Desk
 from xpo.contracts import Batch, Row
+from xpo.data.build import check_rows
 from xpo.data.counts import Counts
 from xpo.data.errors import DataError
 from xpo.data.record import Record
 from xpo.data.tokenize import tokenize
 from xpo.data.truncate import Limits
 from xpo.gold import rows as build
+from xpo.gold import verdicts
 from xpo.gold.evaluate import exact_logp, world_batch
-from xpo.gold.ruler import Ruler
+from xpo.gold.labels import PLAIN, LabelModel, Labels
+from xpo.gold.ruler import Labelling, Ruler
 from xpo.gold.steps import Steps
+from xpo.gold.target import has_target
 from xpo.gold.world import World
 from xpo.stages.source import Policy, Rows
 
@@ -46,6 +51,7 @@ class GoldSource:
         self.tokenizer = self.world.tokenizer()
         self.support = self.world.support()
         self._counts: dict[str, Counts] = {}
+        self._known: tuple[Tensor, Labels] | None = None  # what another labeller said, for which reference
 
     def texts(self) -> Iterable[str]:
         """Prompts and responses; the world brings its tokenizer, so nobody has to train one on them."""
@@ -75,30 +81,34 @@ class GoldSource:
             return self.demonstrations()
         self._desk = dataclasses.replace(self._desk, policy=start)
         ref_logp_XN = self._logp(start)
-        if not self._parts.reward_level.ends and self._option.mode == "population":
-            rows = Steps.of(self.world, ref_logp_XN).rows(self._parts.annotator.noise)
-            return Rows(rows, rows, population=True)
-        if self._option.mode == "sampled":
-            return Rows(self._sampled(ref_logp_XN, "train"), self._sampled(ref_logp_XN, "test"))
+        if self._draws:
+            return Rows(self._sampled(ref_logp_XN, "train", needs), self._sampled(ref_logp_XN, "test", needs))
+        if not self._parts.reward_level.ends:
+            asked = None if self._model is not None else self._asked
+            splits_ties = self._parts.feedback.splits_ties
+            return self._population(self._steps(ref_logp_XN).rows(asked, splits_ties))
         if draws_lists(self._parts):
             return Rows(self._lists(ref_logp_XN, "train"), self._lists(ref_logp_XN, "test"))
         if self._parts.feedback.contrasts:
-            rows = build.contrast_rows(self.world, ref_logp_XN)
-            return Rows(rows, rows, population=True)
-        wanted = build.Wanted(needs, self._parts.annotator.noise, labels_from_pairs=self._from_pairs)
-        rows = build.population_rows(self.world, ref_logp_XN, wanted)
+            return self._population(build.contrast_rows(self.world, ref_logp_XN))
+        wanted = build.Wanted(needs, self._from_pairs, self._parts.feedback.splits_ties)
+        rows = build.population_rows(self.world, ref_logp_XN, wanted, self._labels(ref_logp_XN))
         mismatched = self._parts.objective.statistic_rows == "mismatched"
         probes = build.probe_rows(self.world, ref_logp_XN) if mismatched else None
-        return Rows(rows, rows, probes, population=True)
+        return self._population(rows, probes)
 
     def measure(self, start: Policy) -> Ruler:
         """Exact metrics of a model against ``start``."""
-        drawn = self._option.mode == "sampled"
-        return Ruler(self.world, start.scoring, self._logp(start), self._parts, drawn)
+        self._desk = dataclasses.replace(self._desk, policy=start)
+        ref_logp_XN = self._logp(start)
+        known = self._model is not None or (not self._draws and has_target(self._parts))
+        labelling = Labelling(self._labels(ref_logp_XN) if known else None, self._draws)
+        return Ruler(self.world, start.scoring, ref_logp_XN, self._parts, labelling)
 
     def fingerprint(self) -> str:
         """A hash of the world and of what is asked of it: what all methods on the same data share."""
-        return hashlib.sha256(repr((self._option, self._parts.annotator)).encode()).hexdigest()
+        annotator = self._parts.annotator.fingerprint(self._desk)
+        return hashlib.sha256(f"({self._option!r}, {annotator})".encode()).hexdigest()
 
     def counts(self) -> Mapping[str, Any]:
         """Rows kept and dropped, by split and reason (known after ``rows``)."""
@@ -108,30 +118,69 @@ class GoldSource:
     def _from_pairs(self) -> bool:
         return "comparisons" in self._parts.feedback.gives
 
-    def _sampled(self, ref_logp_XN: Tensor, split: str) -> list[Row]:
+    @property
+    def _model(self) -> LabelModel | None:
+        """The world's own labeller, if it is the one that labels."""
+        return self._parts.annotator.label_model
+
+    @property
+    def _draws(self) -> bool:
+        """Whether labels are drawn. Others' verdicts on lists are what they are: they have no expectation."""
+        lists = self._model is None and draws_lists(self._parts)
+        return self._option.mode == "sampled" or lists
+
+    def _labels(self, ref_logp_XN: Tensor) -> Labels:
+        """What is said of every response."""
+        if self._model is not None:
+            return self._model.of_world(self.world, ref_logp_XN)
+        if self._known is None or not torch.equal(self._known[0], ref_logp_XN):
+            judged_XN = None if self._from_pairs else ref_logp_XN.exp()
+            self._known = ref_logp_XN, self._asked(range(self.world.size), judged_XN)
+        return self._known[1]
+
+    def _asked(self, nodes: Sequence[int], judged_XN: Tensor | None = None) -> Labels:
+        records = verdicts.whole_lists(self.world, nodes)
+        labelled = self._parts.annotator(records, self._desk)
+        return verdicts.labels_of(labelled, self._parts.feedback, judged_XN)
+
+    def _population(self, rows: list[Row], probes: list[Row] | None = None) -> Rows:
+        if not rows:
+            choice = self._parts.choice("annotator")
+            raise DataError(f"{choice} tells no two responses of any prompt apart: no row is left")
+        return Rows(rows, rows, probes, population=True)
+
+    def _sampled(self, ref_logp_XN: Tensor, split: str, needs: frozenset[str]) -> list[Row]:
         """Drawn responses with drawn labels, through the same components as any other data."""
         parts, ends = self._parts, self._parts.reward_level.ends
         drawn = self._records(ref_logp_XN, split)
+        if self._model is None:
+            drawn = [verdicts.bare(record) for record in drawn]
         counts = self._counts[split] = Counts(read=len(drawn))
         labelled = drawn if parts.feedback.contrasts else parts.annotator(drawn, self._desk)
         examples = parts.arity(parts.feedback(labelled, counts), counts)
         rows = tokenize(examples, self.tokenizer, Limits(), counts, ends=ends)
         counts.kept = len(rows)
+        if split == "train":  # a few held-out rows may all be ties
+            check_rows(split, rows, counts, needs)
         return rows
+
+    def _steps(self, ref_logp_XN: Tensor) -> Steps:
+        return Steps.of(self.world, ref_logp_XN, self._model or PLAIN)
 
     def _records(self, ref_logp_XN: Tensor, split: str) -> list[Record]:
         count = self._number(split)
         if not self._parts.reward_level.ends:
-            return Steps.of(self.world, ref_logp_XN).records(count, self._seed(split))
+            return self._steps(ref_logp_XN).records(count, self._seed(split))
         drawn_XMK = self._drawn(ref_logp_XN, split)
         if not self._parts.feedback.contrasts:
-            return build.records(self.world, drawn_XMK)
+            return build.records(self.world, drawn_XMK, self._model or PLAIN)
         seed = 2**20 + self._seed(split)  # the demonstrations' own stream
         shown_XM1 = build.draw(self.world, self.world.expert_logp_XN, 1, count, seed)
         return build.contrast_records(self.world, shown_XM1, drawn_XMK[..., 1:])
 
     def _lists(self, ref_logp_XN: Tensor, split: str) -> list[Row]:
-        return build.list_rows(self.world, self._drawn(ref_logp_XN, split), self._parts.annotator.noise)
+        drawn_XMK, splits_ties = self._drawn(ref_logp_XN, split), self._parts.feedback.splits_ties
+        return build.list_rows(self.world, drawn_XMK, self._model or PLAIN, splits_ties)
 
     def _drawn(self, ref_logp_XN: Tensor, split: str) -> Tensor:
         size = self._option.row_size(self._parts)

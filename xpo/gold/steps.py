@@ -1,12 +1,14 @@
 """Steps of the gold world: after some symbols of a response, which symbol comes next.
 
-A node is a response's symbols without the end; its value is the expected reward of what the reference goes
-on to say, V(node) = E_ref[r | the response begins with node]. Going on is given: the end is no step.
+A node is a response's symbols without the end; its value is the labeller's expected utility of what the
+reference goes on to say, V(node) = E_ref[u | the response begins with node]; the plain labeller's utility is
+the reward. Going on is given: the end is no step.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,27 +16,32 @@ from torch import Tensor
 
 from xpo.contracts import Row
 from xpo.data.record import Record
-from xpo.gold.rows import differences, label_probability
+from xpo.gold.labels import PLAIN, LabelModel, Labels, classes
+from xpo.gold.rows import array
 from xpo.gold.world import World
 
 
 @dataclass(frozen=True)
 class Steps:
-    """``mass_XN`` and ``value_XN`` of every node (nodes stand in the order of ``World.responses``)."""
+    """``mass_XN`` and ``value_XN`` of every node (nodes stand in the order of ``World.responses``).
+
+    ``model`` is the labeller whose utility the values are of.
+    """
 
     world: World
     mass_XN: Tensor
     value_XN: Tensor
+    model: LabelModel = PLAIN
 
     @classmethod
-    def of(cls, world: World, ref_logp_XN: Tensor) -> Steps:
+    def of(cls, world: World, ref_logp_XN: Tensor, model: LabelModel = PLAIN) -> Steps:
         below_NN = torch.tensor(
             [[float(y[: len(node)] == node) for y in world.responses] for node in world.responses],
             dtype=torch.float64,
         )
         ref_XN = ref_logp_XN.double().exp()
         mass_XN = ref_XN @ below_NN.T
-        return cls(world, mass_XN, (ref_XN * world.reward_XN) @ below_NN.T / mass_XN)
+        return cls(world, mass_XN, (ref_XN * model.utility_XN(world)) @ below_NN.T / mass_XN, model)
 
     def siblings(self) -> dict[tuple[int, ...], list[int]]:
         """Prefix -> the nodes that go on from it by one symbol."""
@@ -43,43 +50,51 @@ class Steps:
             found[node[:-1]].append(n)
         return dict(found)
 
-    def rows(self, noise: float) -> list[Row]:
+    def labels(self, nodes: Sequence[int]) -> Labels:
+        """What the world's own labeller says of these next symbols, for every prompt."""
+        return self.model.labels(self.value_XN[:, nodes], classes(self.world)[nodes])
+
+    def rows(
+        self, labels_of: Callable[[Sequence[int]], Labels] | None = None, splits_ties: bool = False
+    ) -> list[Row]:
         """One row for each prompt and prefix: all next symbols, prefer = ref_a ref_b P(a leads further).
 
-        ``weight`` is the reference's probability of coming there; P = sigmoid(V_a - V_b), flipped by noise.
+        ``weight`` is the reference's probability of coming there. ``labels_of`` nodes: another's labels than
+        the world's own. Where all symbols tie there is no row.
         """
+        labels_of = self.labels if labels_of is None else labels_of
         rows = []
         for prefix, nodes in self.siblings().items():
-            mass_XA, value_XA = self.mass_XN[:, nodes], self.value_XN[:, nodes]
+            mass_XA, labels = self.mass_XN[:, nodes], labels_of(nodes)
             reach_X = mass_XA.sum(1)
             share_XA = mass_XA / reach_X[:, None]
-            win_XAA = torch.sigmoid(value_XA[:, :, None] - value_XA[:, None, :])
-            prefer_XAA = share_XA[:, :, None] * share_XA[:, None, :] * label_probability(win_XAA, noise)
-            prefer_XAA /= prefer_XAA.sum((1, 2), keepdim=True)
-            demo_XA = prefer_XAA.sum(2)
-            for x, prompt in enumerate(self.world.prompt_ids):
-                rows.append(
-                    Row(
-                        prompt,
-                        [self.world.response_ids[n][:-1] for n in nodes],
-                        prefer=prefer_XAA[x].numpy(),  # pyright: ignore[reportArgumentType]
-                        good=tuple((demo_XA[x] / 2).tolist()),
-                        bad=tuple((prefer_XAA[x].sum(0) / 2).tolist()),
-                        demo=tuple(demo_XA[x].tolist()),
-                        scores=tuple(value_XA[x].tolist()),
-                        wins=win_XAA[x].numpy(),  # pyright: ignore[reportArgumentType]
-                        margins=differences(value_XA[x].tolist()),
-                        skip=len(prefix),
-                        weight=float(reach_X[x]),
-                        source=f"gold:step {len(prefix) + 1} of {self.world.prompt_texts[x]}",
-                    )
+            prefer_XAA = share_XA[:, :, None] * share_XA[:, None, :] * labels.compared_KK(splits_ties)
+            total_X = prefer_XAA.sum((1, 2))
+            prefer_XAA = prefer_XAA / total_X[:, None, None]
+            rows += [
+                Row(
+                    prompt,
+                    [self.world.response_ids[n][:-1] for n in nodes],
+                    prefer=array(prefer_XAA[x]),
+                    good=array(prefer_XAA[x].sum(1) / 2),
+                    bad=array(prefer_XAA[x].sum(0) / 2),
+                    demo=array(prefer_XAA[x].sum(1)),
+                    scores=array(labels.score_K[x]),
+                    wins=array(labels.win_KK[x]),
+                    margins=None if labels.margin_KK is None else _lists(labels.margin_KK[x]),
+                    skip=len(prefix),
+                    weight=float(reach_X[x]),
+                    source=f"gold:step {len(prefix) + 1} of {self.world.prompt_texts[x]}",
                 )
+                for x, prompt in enumerate(self.world.prompt_ids)
+                if total_X[x] > 0
+            ]
         return rows
 
     def records(self, count: int, seed: int) -> list[Record]:
         """Drawn pairs of next symbols behind drawn prefixes, their values as scores; prompts take turns."""
         generator = torch.Generator().manual_seed(seed)
-        families = list(self.siblings().values())
+        families, class_N = list(self.siblings().values()), classes(self.world)
         reach_XF = torch.stack([self.mass_XN[:, nodes].sum(1) for nodes in families], 1)
         rounds = -(-count // self.world.prompts)
         records = []
@@ -88,13 +103,18 @@ class Steps:
                 nodes = families[family]
                 pair = torch.multinomial(self.mass_XN[x, nodes], 2, generator=generator).tolist()
                 drawn = [nodes[a] for a in pair]
+                value_2 = self.value_XN[x, drawn]
                 records.append(
                     Record(
                         prompt=prompt,
                         responses=tuple(f" {self.world.response_texts[n]}" for n in drawn),
-                        scores=tuple(self.value_XN[x, drawn].tolist()),
-                        margins=differences(self.value_XN[x, drawn].tolist()),
+                        scores=tuple(value_2.tolist()),
+                        margins=_lists(self.model.margins(value_2, class_N[drawn])),
                         where=f"gold:step {len(records) + 1}",
                     )
                 )
         return records
+
+
+def _lists(values_KK: Tensor) -> tuple[tuple[float, ...], ...]:
+    return tuple(map(tuple, values_KK.tolist()))

@@ -1,54 +1,23 @@
-"""What a composed run fits when its data are the whole population, derived from declarations.
+"""What a composed run ends at when its data are the whole population, derived from declarations.
 
-Notation: r the world's reward, P(i beats j) = sigmoid(r_i - r_j), m_ij = ref_i ref_j P_ij the masses of
-``population_rows``, d_i the implicit reward of response i,
+``xpo.gold.fitted`` has what the implicit rewards d_i of responses equal at the optimum: rho_i + c(x), where
 
     d_i = beta f'(pool(log pi_i - log ref_i)) + offset_i.
 
-**An objective that fits log-odds** (``fits`` is "log_odds": logistic and other proper losses of d_i - d_j).
-The expected loss of the unordered pair {i, j} is P_ij l(d_i - d_j) + P_ji l(d_j - d_i), whose only minimiser
-is d_i - d_j = fit_scale (r_i - r_j). All pairs have mass and the right sides are differences of one function,
-so all are met at once: d_i = fit_scale r_i + c(x), whatever the pair measure.
-
-A loss of lists fits log-odds too where each list's loss is least at d_i - d_j = fit_scale (r_i - r_j): the
-cross entropy and the KL between softmax(r) and softmax(d) (Ji et al. 2024, arXiv 2402.00856; Chen et al.
-2024, arXiv 2402.05369), at reward.scale s with r / s for r; and the likelihood of Plackett and Luce for
-orders that are drawn from it: its expectation is the entropy of the order plus a KL, 0 at the true rewards.
-Where scores are drawn (the annotator's bear noise) their softmax and their sigmoid are biased: nothing is
-claimed.
-
-**An objective that fits win rates** (``fits`` is "win_rate": (d_i - d_j - fit_scale / 2)^2, which is IPO with
-fit_scale = 1 / tau). Its minimiser for one pair, fit_scale (P_ij - 1/2), is no difference of one function, so
-the pair measure matters: under ref x ref, setting the derivative by d_i to zero gives d_i = fit_scale P(i
-beats ref) + c(x) (Azar et al. 2023, arXiv 2310.12036, proposition 4).
-
-**An objective that fits scores** (``fits`` is "scores": (r_i - V - d_i)^2 over responses drawn from ref, V(x)
-learnt with the policy). Every square is 0 where d_i = r_i - V, and the sum of pi over the responses being 1
-is met by one V, the constant -c(x); ref has mass everywhere, so that this is the only minimum. (With V held
-at another value d_i = r_i - V has no policy that sums to 1: what is left is a compromise.)
-
-Labels of win rates (``reward_form.averages``) are Bradley-Terry's of P(i beats ref) in the place of r_i.
-
-Where demonstrations stand against the reference's samples (``feedback.contrasts``), m_ij = p_i ref_j with p
-who demonstrates, and the minimiser of a proper loss is d_i - d_j = log (p_i ref_j) / (p_j ref_i): rho_i =
-log p_i - log ref_i (for reverse KL at beta 1 the policy is p itself; Chen et al. 2024, arXiv 2401.01335).
-
-A loss that is one of these only where |d_i - d_j| stays below a ``fit_limit``, and flat or less steep beyond
-(clipped, truncated), has the same minimiser if all |rho_i - rho_j| stay below it; else none is claimed.
-
-In all of these d_i = rho_i + c(x), and with pool(log-ratio) = k_i times its sum (k = 1, or 1 / length):
+With pool(log-ratio) = k_i times its sum (k = 1, or 1 / length):
 
     log pi_i = log ref_i + (f')^-1((rho_i + c - offset_i) / beta) / k_i,
 
 c(x) by the sum of pi over the responses being 1. For k = 1 and a reference this is the maximiser of
 E[rho - offset] - beta D_f; for reverse KL, k_i = 1/length_i and no reference pi_i is proportional to
-exp(length_i (rho_i / beta + c)). Everything else (a margin, a likelihood term, negative data only, a bent
-link per token, objectives that fit neither) has another optimum, and no target is claimed.
+exp(length_i (rho_i / beta + c)). A loss that is of this kind only where |d_i - d_j| stays below a
+``fit_limit``, and flat or less steep beyond (clipped, truncated), has the same minimiser if all |rho_i -
+rho_j| stay below it; else none is claimed. Everything else (a margin, a likelihood term, negative data only,
+a bent link per token, other objectives) has another optimum, and no target is claimed.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +25,8 @@ import torch
 from torch import Tensor
 
 from xpo.contracts import Divergence
+from xpo.gold.fitted import fitted_reward, relabels_exactly
+from xpo.gold.labels import PLAIN, Labels
 from xpo.gold.world import World
 
 BOUND = 80.0
@@ -86,16 +57,18 @@ class Target:
 
 
 def population_target(
-    world: World, ref_logp_XN: Tensor, parts: Any, label_noise: float = 0.0, drawn: bool = False
+    world: World, ref_logp_XN: Tensor, parts: Any, labels: Labels | None = None, drawn: bool = False
 ) -> Target | None:
     """The optimum of a composition (anything with the groups as attributes); None where none is claimed.
 
-    ``drawn``: labels and scores are draws, not their expectations.
+    ``labels`` of every response; Bradley and Terry's of the true reward unless given. ``drawn``: labels and
+    scores are draws, not their expectations.
     """
-    if not has_target(parts, label_noise, drawn):
+    if not has_target(parts, drawn):
         return None
-    reward_XN = _fitted_reward(world, ref_logp_XN, parts)
-    if float((reward_XN.amax(1) - reward_XN.amin(1)).max()) >= parts.objective.fit_limit:
+    labels = PLAIN.of_world(world, ref_logp_XN) if labels is None else labels
+    reward_XN = fitted_reward(world, ref_logp_XN, parts, labels, drawn)
+    if reward_XN is None or float((reward_XN.amax(1) - reward_XN.amin(1)).max()) >= parts.objective.fit_limit:
         return None
     fitted_XN = reward_XN - _offset_N(world, parts)
     beta, divergence = parts.reward.beta, parts.divergence
@@ -107,15 +80,14 @@ def population_target(
     return Target(fitted_policy(divergence, start_XN, fitted_XN / beta, scale_N), fitted_XN, beta, None)
 
 
-def has_target(parts: Any, label_noise: float, drawn: bool = False) -> bool:
-    """Whether the loss reads nothing but the rewards d_i above, and fits true labels (``drawn`` ones)."""
+def has_target(parts: Any, drawn: bool = False) -> bool:
+    """Whether the loss reads nothing but the rewards d_i above (``drawn`` labels), whatever labels say."""
     return bool(
         parts.objective.fits
         and parts.label_noise.undone is not None
-        and math.isclose(parts.label_noise.undone, label_noise, abs_tol=1e-12)
         and not (drawn and parts.reward.relabels and not parts.objective.hard_labels)
+        and not (parts.reward.relabels and not relabels_exactly(parts))
         and not parts.margin.applies
-        and not (parts.reward.relabels and parts.reward_form.averages and (label_noise or _lists(parts)))
         and (not parts.weighting.applies or _weighs_pairs(parts))
         and not parts.anchor.applies
         and not parts.polarity.negative_only
@@ -124,34 +96,19 @@ def has_target(parts: Any, label_noise: float, drawn: bool = False) -> bool:
         and (parts.divergence.linear or not parts.reward_level.per_token)
         and not parts.length.several
         and parts.reward_level.ends
-        and not (parts.feedback.contrasts and parts.objective.fits != "log_odds")
+        and not (parts.feedback.contrasts and not _contrasts_exactly(parts))
         and (parts.reference.cacheable or not parts.reference.given)
     )
+
+
+def _contrasts_exactly(parts: Any) -> bool:
+    """Nobody labels, so that there is no flip to undo."""
+    return parts.objective.fits == "log_odds" and parts.label_noise.undone == 0
 
 
 def _weighs_pairs(parts: Any) -> bool:
     """Whether weights are factors w_ij = w_ji > 0 of comparisons: each pair's minimiser stays what it is."""
     return parts.weighting.symmetric and parts.objective.fits == "log_odds"
-
-
-def _lists(parts: Any) -> bool:
-    """Whether rows are drawn lists, so that a mean over one is not that over the population."""
-    return parts.arity.sizes[1] is None
-
-
-def _fitted_reward(world: World, ref_logp_XN: Tensor, parts: Any) -> Tensor:
-    """rho_i: what the implicit rewards equal at the optimum, up to a constant of the prompt."""
-    if parts.feedback.contrasts:  # P(i is the demonstration) against ref: log-odds of differences of this
-        return parts.objective.fit_scale * (world.expert_logp_XN - ref_logp_XN)
-    label_scale = parts.reward.scale if parts.reward.relabels else 1.0
-    scored_XN = world.reward_XN
-    if parts.reward.relabels and parts.reward_form.averages:
-        scored_XN = (world.win_XNN @ ref_logp_XN.exp()[:, :, None]).squeeze(-1)
-    if parts.objective.fits in ("log_odds", "scores"):
-        return parts.objective.fit_scale * scored_XN / label_scale
-    log_odds_XNN = (scored_XN[:, :, None] - scored_XN[:, None, :]) / label_scale
-    win_XN = (torch.sigmoid(log_odds_XNN) @ ref_logp_XN.exp()[:, :, None]).squeeze(-1)
-    return parts.objective.fit_scale * win_XN
 
 
 def _offset_N(world: World, parts: Any) -> Tensor:

@@ -1,0 +1,100 @@
+"""Why the gold world's rows would not read what their labeller is told, and what would be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xpo.contracts import FEEDBACK
+
+Refusal = tuple[str, tuple[str, ...]]
+"""The reason, and settings that work."""
+
+_SHAPE = frozenset({"noise", "length_bias", "scale"})  # of what is said of one response
+_PAIRED = _SHAPE | {"ties", "intransitivity"}
+
+
+def labels_refusal(parts: Any, drawn: bool, size: int | None) -> Refusal | None:
+    """``drawn``: labels are draws; ``size``: responses of a drawn record, None for whole populations."""
+    labelled = parts.feedback.gives & {"comparisons", "labels", "scores"} and not parts.feedback.contrasts
+    if parts.annotator.label_model is None:
+        return _of_others(parts, bool(labelled), drawn, size)
+    told = _told(parts)
+    if not labelled:
+        text = f"nobody labels with {parts.choice('feedback')}, so annotator.{{}} is not read."
+        return _unread(text, told)
+    read = _read(parts, drawn, size)
+    what = ", ".join(sorted(_needs(parts)))
+    unread = _unread(
+        f"annotator.{{}} is not read: {parts.choice('feedback')} with {parts.choice('objective')} takes "
+        f"{what} from {'drawn records' if drawn else 'exact expectations'}.",
+        {name: default for name, default in told.items() if name not in read},
+    )
+    return unread or _of_pairs(parts, drawn, size)
+
+
+def _told(parts: Any) -> dict[str, Any]:
+    """Settings of the world's own labeller that are not the defaults, with these."""
+    told = dict.fromkeys(parts.annotator.label_model.changed(), 0)
+    if parts.annotator.seed:
+        told["seed"] = 0
+    return {name: 1 if name == "scale" else default for name, default in told.items()}
+
+
+def _unread(text: str, told: dict[str, Any]) -> Refusal | None:
+    if not told:
+        return None
+    return text.format(" and annotator.".join(told)), tuple(f"annotator.{k}={v}" for k, v in told.items())
+
+
+def _needs(parts: Any) -> frozenset[str]:
+    """The feedback that is read of rows; a scorer's labels take the place of comparisons."""
+    components = (parts.objective, parts.sft, parts.margin, parts.anchor, parts.weighting)
+    needs = frozenset().union(*(component.needs for component in components))
+    if parts.reward.relabels and "comparisons" in needs and not parts.objective.hard_labels:
+        needs = (needs - {"comparisons"}) | {parts.reward_form.reads}
+    return needs & FEEDBACK
+
+
+def _read(parts: Any, drawn: bool, size: int | None) -> frozenset[str]:
+    """Settings of the world's own labeller that change what is read."""
+    pairs = "comparisons" in parts.feedback.gives
+    sides = _PAIRED if pairs else _SHAPE
+    found = {
+        "comparisons": _PAIRED,
+        "wins": _PAIRED,
+        "labels": sides,
+        "demonstrations": sides if drawn else _PAIRED,
+        "scores": (_PAIRED if pairs else _SHAPE) if drawn else frozenset({"noise", "length_bias"}),
+        "margins": frozenset({"length_bias", "intransitivity"}),
+    }
+    read = frozenset().union(*(found[need] for need in _needs(parts)))
+    read -= {"ties", "intransitivity"} if size == 1 else set()
+    return read | {"seed"} if drawn else read
+
+
+def _of_pairs(parts: Any, drawn: bool, size: int | None) -> Refusal | None:
+    model, feedback = parts.annotator.label_model, parts.feedback
+    if drawn and size is not None and size > 2 and not model.orders and not feedback.soft_masses:
+        told = " and ".join(f"annotator.{n}" for n in ("ties", "intransitivity") if n in model.changed())
+        text = f"{told} are of pairs: no drawn order of {size} responses has such comparisons."
+        return text, ("data.responses=2",)
+    if feedback.splits_ties and not model.ties:
+        text = (
+            "the gold world's labeller says no ties (annotator.ties=0): feedback.ties would change nothing."
+        )
+        return text, ("feedback.ties=drop",)
+    if feedback.soft_masses and not drawn:
+        text = "data.mode=population has the exact probability of every label: feedback.soft changes nothing."
+        return text, ("data.mode=sampled",)
+    return None
+
+
+def _of_others(parts: Any, labelled: bool, drawn: bool, size: int | None) -> Refusal | None:
+    choice = parts.choice("annotator")
+    if not labelled:
+        text = f"nobody labels with {parts.choice('feedback')}, so {choice} is not read."
+        return text, ("annotator=gold",)
+    if parts.annotator.quadratic and not drawn and size is None:
+        text = f"{choice} is asked about every pair, and data.mode=population has every response of a prompt."
+        return text, ("data.mode=sampled",)
+    return None
