@@ -16,6 +16,7 @@ from xpo.data.record import Annotator, Arity, Feedback, Record, Splits, Text
 from xpo.data.tokenize import Progress, tokenize
 from xpo.data.truncate import Limits
 from xpo.feedback.demonstration import Demonstration
+from xpo.reward_level.response import ResponseLevel
 
 _FIELD = {
     "comparisons": "prefer",
@@ -47,14 +48,20 @@ class Data(Protocol):
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The four components that make rows."""
+    """The components that make rows."""
 
     data: Data
     annotator: Annotator
     feedback: Feedback
     arity: Arity
-    ends: bool = True  # responses are whole, no single steps
+    level: Any = ResponseLevel()  # what of a record is labelled as one
+    nested: bool = False  # what is rewarded is read of all that came before it
     desk: Any = None  # what the annotator may use of its run (xpo.annotator.base.Desk)
+
+    def whole(self, splits: Splits) -> bool:
+        """Whether demonstrations are whole responses, no single steps."""
+        taken_apart = self.level.by_spans or any(record.steps is not None for record in splits.train)
+        return bool(self.level.ends or splits.given or taken_apart)
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,7 @@ def prepare(
     source, tally = splits.demonstrations, counts.get("demonstrations", Counts())
     if not splits.given:
         source, tally = labelled.train, Counts()
-    demonstrations = stage.demonstrations(source, tally, pipeline.ends or splits.given)
+    demonstrations = stage.demonstrations(source, tally, pipeline.whole(splits))
     check_rows("train", train, counts["train"], needs)
     if splits.given:
         check_rows("demonstrations", demonstrations, tally, frozenset())
@@ -125,7 +132,7 @@ def prepare_demonstrations(
     """The demonstrations alone, which no annotator labels, where the rest has to wait for the policy."""
     stage = _Stage(pipeline, tokenizer, _limits(pipeline, window), progress)
     source = splits.demonstrations if splits.given else splits.train
-    return stage.demonstrations(source, Counts(), pipeline.ends or splits.given)
+    return stage.demonstrations(source, Counts(), pipeline.whole(splits))
 
 
 def _limits(pipeline: Pipeline, window: int | None) -> Limits:
@@ -148,8 +155,9 @@ class _Stage:
     known: dict[str, list[int]] = field(default_factory=dict)
 
     def rows(self, records: Sequence[Record], counts: Counts) -> list[Row]:
-        examples = self.pipeline.arity(self.pipeline.feedback(records, counts), counts)
-        return self._tokenized(examples, counts, self.pipeline.ends)
+        units = self.pipeline.level.units(records, self.pipeline.nested)
+        examples = self.pipeline.arity(self.pipeline.feedback(units, counts), counts)
+        return self._tokenized(examples, counts, self.pipeline.level.ends)
 
     def demonstrations(self, records: Sequence[Record], counts: Counts, ends: bool) -> list[Row]:
         return self._tokenized(Demonstration()(spoken(records, counts), counts), counts, ends)

@@ -31,13 +31,13 @@ FORMATS = {
     ),
     "list": Format(
         ("prompt", "completions"),
-        ("scores", "ranks", "wins", "margins", "answer", "models"),
+        ("scores", "ranks", "wins", "margins", "answer", "models", "spans"),
         '{"prompt": "What is 2 + 2?", "completions": [" 4.", " 5.", " 22."], "scores": [1.0, 0.2, 0.0]}',
         labels=("scores", "ranks"),
     ),
     "unpaired": Format(
         ("prompt", "completion"),
-        ("label", "answer"),
+        ("label", "answer", "spans"),
         '{"prompt": "What is 2 + 2?", "completion": " 4.", "label": true}',
         labels=("label",),
     ),
@@ -45,6 +45,11 @@ FORMATS = {
         ("prompt", "completion", "score"),
         ("answer",),
         '{"prompt": "What is 2 + 2?", "completion": " 4.", "score": 0.9}',
+    ),
+    "stepwise": Format(
+        ("prompt",),
+        ("completions", "labels", "completion", "steps", "answer"),
+        '{"prompt": "What is 2+2*3?", "completions": ["2 * 3 = 6.", "6 + 2 = 9."], "labels": [true, false]}',
     ),
     "demonstration": Format(
         (),
@@ -55,9 +60,13 @@ FORMATS = {
 
 _SIGNS: tuple[tuple[str, frozenset[str]], ...] = (
     ("preference", frozenset({"chosen", "rejected"})),
+    ("list", frozenset({"prompt", "completions", "scores"})),
+    ("list", frozenset({"prompt", "completions", "ranks"})),
+    ("stepwise", frozenset({"prompt", "completions", "labels"})),
     ("list", frozenset({"prompt", "completions"})),
     ("unpaired", frozenset({"prompt", "completion", "label"})),
     ("scored", frozenset({"prompt", "completion", "score"})),
+    ("stepwise", frozenset({"prompt", "completion", "steps"})),
     ("demonstration", frozenset({"prompt", "completion"})),
     ("demonstration", frozenset({"messages"})),
     ("demonstration", frozenset({"text"})),

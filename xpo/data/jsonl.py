@@ -16,6 +16,7 @@ from xpo.data.errors import BadRow, DataError
 from xpo.data.files import read_rows
 from xpo.data.lines import Raw
 from xpo.data.parse import parse
+from xpo.data.parts import SEPARATOR, require_wrong_steps
 from xpo.data.record import Record, Splits
 from xpo.data.splits import held_out, mark_shared, shuffled
 from xpo.data.standardise import standardised
@@ -34,7 +35,8 @@ class Jsonl:
     ``completions`` with ``scores`` or ``ranks``), unless ``format`` says it; rows without labels are for an
     annotator to label. Held out is ``test_path``,
     ``test_split``, or ``test_fraction`` of the prompts (0.1 if none of the three is given). Lengths are in
-    tokens; ``max_length`` null is the model's window. ``standardise_scores``: mean 0 and variance 1 over the
+    tokens; ``max_length`` null is the model's window. ``step_separator`` stands between the steps of a
+    solution (TRL's ``completions`` with ``labels``). ``standardise_scores``: mean 0 and variance 1 over the
     training rows' scores. Raises ``DataError`` naming file, line and column.
     """
 
@@ -49,7 +51,8 @@ class Jsonl:
     split: str | None = None
     test_split: str | None = None
     subset: str | None = None
-    format: Literal["auto", "preference", "list", "unpaired", "scored", "demonstration"] = "auto"
+    format: Literal["auto", "preference", "list", "unpaired", "scored", "stepwise", "demonstration"] = "auto"
+    step_separator: str = "\n"
     columns: dict[str, str | None] = field(default_factory=dict)
     limit: int | None = None
     shuffle_seed: int | None = None
@@ -71,6 +74,8 @@ class Jsonl:
             raise ValueError(f"{' and '.join(given)} all say what is held out: give one of them")
         if self.test_fraction is not None and not 0.0 <= self.test_fraction < 1.0:
             raise ValueError(f"test_fraction must be at least 0 and below 1, got {self.test_fraction}")
+        if not self.step_separator:
+            raise ValueError("step_separator must be at least one character: steps would run into each other")
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"limit must be at least 1 row, got {self.limit}")
         self.limits(None)
@@ -111,6 +116,7 @@ class Jsonl:
         train = self._records(self.path, self.split, counts["train"])
         train = self._limited(train, counts["train"])
         test = self._test(counts)
+        require_wrong_steps([*train, *(test or ())], self.path)
         if test is None:
             share = HELD_OUT if self.test_fraction is None else self.test_fraction
             train, test = held_out(train, share, self.split_seed)
@@ -140,13 +146,13 @@ class Jsonl:
     def _demonstrations(self, path: str, counts: Counts) -> list[Record]:
         handler = self._handler(counts)
         rows = read_rows(path, handler)
-        return _parsed(rows, "auto", {}, path, counts, handler)
+        return _parsed(rows, "auto", {}, path, counts, handler, self.step_separator)
 
     def _records(self, path: str, split: str | None, counts: Counts) -> list[Record]:
         handler = self._handler(counts)
         rows = read_rows(path, handler, split=split, subset=self.subset)
         columns = {ours: theirs for ours, theirs in self.columns.items() if theirs is not None}
-        return _parsed(rows, self.format, columns, path, counts, handler)
+        return _parsed(rows, self.format, columns, path, counts, handler, self.step_separator)
 
     def _handler(self, counts: Counts) -> Callable[[BadRow], None]:
         return partial(_count, counts) if self.on_bad_row == "skip" else _stop
@@ -167,6 +173,7 @@ def _parsed(
     path: str,
     counts: Counts,
     on_bad: Callable[[BadRow], None],
+    separator: str,
 ) -> list[Record]:
     counts.read = len(rows) + counts.dropped.total()
     found = list(dict.fromkeys(column for _, row in rows for column in row))
@@ -178,20 +185,20 @@ def _parsed(
     records = []
     for where, row in rows:
         try:
-            records.append(_record(form, read, row, where))
+            records.append(_record(form, read, row, where, separator))
         except BadRow as error:
             on_bad(error)
     return records
 
 
-def _record(form: str, read: dict[str, str], row: dict[str, Any], where: str) -> Record:
+def _record(form: str, read: dict[str, str], row: dict[str, Any], where: str, separator: str) -> Record:
     values = {ours: row[theirs] for ours, theirs in read.items() if theirs in row}
     for column in FORMATS[form].required:
         if column not in values:
             there = ", ".join(row) or "none"
             problem = f"column {column!r} is missing (found: {there}).{did_you_mean(column, row)}"
             raise BadRow(where, "missing column", problem, FORMATS[form].example)
-    record = parse(form, values, where)
+    record = parse(form, {**values, SEPARATOR: separator}, where)
     problem = "" if record.labelled else misspelt(form, row.keys() - read.values())
     if problem:
         raise BadRow(where, "missing column", problem, FORMATS[form].example)

@@ -8,6 +8,7 @@ from typing import Any
 
 from xpo.data.columns import FORMATS
 from xpo.data.errors import BadRow
+from xpo.data.parts import spans_of, stepwise
 from xpo.data.record import Record, Text
 from xpo.data.values import (
     Values,
@@ -72,14 +73,25 @@ def _list(values: Values, where: str) -> Record:
         raise Malformed(
             "missing column", f"a list of responses needs a column 'scores' or 'ranks', beside {beside!r} too"
         )
-    models = models_of(values, len(items))
-    return Record(prompt, responses, ranks, scores, wins=wins, margins=margins, models=models, where=where)
+    models, spans = models_of(values, len(items)), spans_of(values, responses)
+    return Record(
+        prompt,
+        responses,
+        ranks,
+        scores,
+        wins=wins,
+        margins=margins,
+        models=models,
+        spans=spans,
+        where=where,
+    )
 
 
 def _unpaired(values: Values, where: str) -> Record:
     prompt, responses = joined(_prompt(values), (_response(values, "completion"),))
     label = values.get("label")
-    return Record(prompt, responses, labels=None if label is None else (label_of(label),), where=where)
+    labels = None if label is None else (label_of(label),)
+    return Record(prompt, responses, labels=labels, spans=spans_of(values, responses), where=where)
 
 
 def _scored(values: Values, where: str) -> Record:
@@ -108,6 +120,7 @@ _PARSERS: dict[str, Callable[[Values, str], Record]] = {
     "list": _list,
     "unpaired": _unpaired,
     "scored": _scored,
+    "stepwise": stepwise,
     "demonstration": _demonstration,
 }
 

@@ -23,8 +23,16 @@ class Part:
     label: float | None = None
 
 
-def nested(record: Record, response: Text, parts: Sequence[Part]) -> Iterator[Record]:
-    """The labelled parts as beginnings of the response, each labelled as the part that ends there."""
+def taken_apart(record: Record, response: Text, parts: Sequence[Part], nested: bool) -> Iterator[Record]:
+    """Records of labelled parts.
+
+    ``nested``: one of all of them, as beginnings of the response, labelled as the part that ends there; else
+    one of each, as a response to the prompt and all that stands before the part.
+    """
+    return _nested(record, response, parts) if nested else _apart(record, response, parts)
+
+
+def _nested(record: Record, response: Text, parts: Sequence[Part]) -> Iterator[Record]:
     labelled = [part for part in parts if part.label is not None]
     if labelled:
         yield _labelled(
@@ -36,8 +44,7 @@ def nested(record: Record, response: Text, parts: Sequence[Part]) -> Iterator[Re
         )
 
 
-def apart(record: Record, response: Text, parts: Sequence[Part]) -> Iterator[Record]:
-    """Each labelled part as a response of its own, to the prompt and all that stands before it."""
+def _apart(record: Record, response: Text, parts: Sequence[Part]) -> Iterator[Record]:
     before = 0
     for part in parts:
         if part.label is not None:
@@ -76,7 +83,7 @@ def separated(text: str, separator: str) -> list[Part]:
 
 
 def sentences(text: str) -> list[Part]:
-    """Up to ``. ! ? …`` (and closing quotes or brackets) before white space, up to a line's end, or the text's.
+    """Up to ``. ! ? …`` (and closing quotes or brackets) before white space, or to the end of a line.
 
     A full stop behind a single capital letter or a title (Mr, Mrs, Ms, Dr, Prof, St, Mt), or before a word in
     small letters, ends nothing; Chinese and Japanese stops need no white space behind them.
@@ -107,9 +114,8 @@ def _at_marks(text: str, marks: re.Pattern[str]) -> list[Part]:
 def _abbreviates(text: str, match: re.Match[str]) -> bool:
     if match.group() != ".":
         return False
-    return bool(
-        _SHORT.search(text, max(0, match.start() - 5), match.start()) or _SMALL.match(text, match.end())
-    )
+    short = _SHORT.search(text, max(0, match.start() - 5), match.start())
+    return bool(short or _SMALL.match(text, match.end()))
 
 
 def _between(response: Text, start: int, end: int) -> Text:

@@ -29,8 +29,14 @@ class FileSource:
     support = None
 
     def __init__(self, option: Any, parts: Any, desk: Desk) -> None:
-        ends = parts.reward_level.ends
-        self._pipeline = Pipeline(option, parts.annotator, parts.feedback, parts.arity, ends)
+        self._pipeline = Pipeline(
+            option,
+            parts.annotator,
+            parts.feedback,
+            parts.arity,
+            parts.reward_level,
+            nested=parts.reward.trains_head,
+        )
         self._needs = OffPolicy.of(parts, parts.reference.given).needs
         self._splits: Splits = option.read()
         self._positive = parts.choice("margin") if parts.margin.positive_scores else None
@@ -60,6 +66,7 @@ class FileSource:
 
     def _label(self, desk: Desk) -> Labelled:
         labelled = label(self._pipeline.annotator, self._splits, desk)
+        self._pipeline.level.check([*labelled.train, *labelled.test])
         if self._positive is not None:
             _check_positive((*labelled.train, *labelled.test), self._positive)
         return labelled

@@ -37,7 +37,7 @@ def tokenize(
     share, so that a token that spans the boundary is trained as a part of the response (rows where that
     happens are noted). Each row has exactly one BOS if the tokenizer has one, and every response that is
     not cut ends in exactly one EOS. Without ``ends`` responses are steps: none has an EOS, and what they
-    all begin with does not train. Beginnings of one response are cut from its own tokens (``xpo.data.nested``).
+    all begin with does not train. Beginnings of a response are cut from its tokens (``xpo.data.nested``).
     ``known`` holds texts that were tokenised before, and is added to. Raises ``DataError`` for a tokenizer
     without EOS, and for messages without a chat template.
     """

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from xpo.contracts import Divergence, Length
 from xpo.registry import register
+from xpo.reward_level.whole import Whole
 
 
 @register("reward_level", "none")
 @dataclass(frozen=True)
-class NoLevel:
+class NoLevel(Whole):
     """For reward=none: every linked log-ratio is 0."""
 
-    ends: ClassVar[bool] = True  # responses are whole: they end in EOS
     gives_reward: ClassVar[bool] = False
     per_token: ClassVar[bool] = False  # every token has a reward of its own, which a run leaves behind
 

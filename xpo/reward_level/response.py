@@ -10,14 +10,14 @@ from torch import Tensor
 
 from xpo.contracts import Divergence, Length
 from xpo.registry import register
+from xpo.reward_level.whole import Whole
 
 
 @register("reward_level", "response")
 @dataclass(frozen=True)
-class ResponseLevel:
+class ResponseLevel(Whole):
     """link(pool(log-ratio)): the ratio of whole responses. Rafailov et al. 2023, arXiv 2305.18290."""
 
-    ends: ClassVar[bool] = True  # responses are whole: they end in EOS
     gives_reward: ClassVar[bool] = True
     per_token: ClassVar[bool] = False  # every token has a reward of its own, which a run leaves behind
 

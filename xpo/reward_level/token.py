@@ -10,11 +10,12 @@ from torch import Tensor
 
 from xpo.contracts import Divergence, Length, masked
 from xpo.registry import register
+from xpo.reward_level.whole import Whole
 
 
 @register("reward_level", "token")
 @dataclass(frozen=True)
-class TokenLevel:
+class TokenLevel(Whole):
     """pool(link(log-ratio)): per-token rewards, summed or averaged.
 
     Rafailov et al. 2024, arXiv 2404.12358, section 4, for the reverse KL: there the loss is that of whole
@@ -22,7 +23,6 @@ class TokenLevel:
     expected sum of per-state divergences. A run leaves the held-out responses' token rewards behind.
     """
 
-    ends: ClassVar[bool] = True  # responses are whole: they end in EOS
     gives_reward: ClassVar[bool] = True
     per_token: ClassVar[bool] = True  # every token has a reward of its own, which a run leaves behind
 
