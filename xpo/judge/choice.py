@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from xpo.annotator.base import Desk
@@ -115,7 +116,7 @@ class Asking:
     def fingerprint(self, desk: Desk) -> str:
         """Who is asked, and every setting of the annotator's own; no key, and no folder."""
         if self.path is not None:
-            who = _weights(self.path, self.revision, self.dtype)
+            who = _weights(self.path, self.revision, self.dtype, _stamps(self.path))
         else:
             who = self._endpoint().fingerprint
         return repr((type(self).__name__, sorted(self.settings().items()), who))
@@ -140,6 +141,12 @@ def _local(path: str, revision: str | None, dtype: Any) -> Backend:
 
 
 @cache
-def _weights(path: str, revision: str | None, dtype: Any) -> str:
-    """Read once in a process: a model is loaded for it, and let go."""
+def _weights(path: str, revision: str | None, dtype: Any, stamps: tuple[Any, ...]) -> str:
+    """A model is loaded for it and let go, once in a process unless its files have changed."""
     return f"{_local(path, revision, dtype).fingerprint} {dtype or 'auto'}"
+
+
+def _stamps(path: str) -> tuple[Any, ...]:
+    """When the files of a folder were written; none for a hub name."""
+    files = sorted(file for file in Path(path).expanduser().glob("*") if file.is_file())
+    return tuple((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
