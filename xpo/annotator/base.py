@@ -28,14 +28,15 @@ class Desk:
 
     ``cache``: a folder that other runs share. ``out``: the run's own, None where nothing is run. ``policy``
     (a ``xpo.run.samples.Policy``): as the rows find it, given to annotators that declare ``needs_policy``.
-    ``objection``: why a record, as it is labelled, cannot be trained on, or an empty text.
+    ``objection``: why a record, as it is labelled, cannot be trained on, or an empty text
+    (``xpo.data.label.objection``).
     """
 
     cache: Path
     out: Path | None = None
     seed: int = 0
     policy: Any = None
-    objection: Callable[[Record], str] | None = None
+    objection: Callable[..., str] | None = None
 
     @classmethod
     def of(cls, composition: Any) -> Desk:

@@ -92,9 +92,8 @@ class _Answers:
     def _ways(self, record: Record) -> tuple[str, ...]:
         """What a person may say of it such that it can be trained on."""
         size = len(record.responses)
-        problems = {
-            way: _objection(with_label(record, _trial(way, size)), self._desk) for way in ways_for(size)
-        }
+        trials = {way: with_label(record, _trial(way, size)) for way in ways_for(size)}
+        problems = {way: _objection(trial, self._desk, kept=True) for way, trial in trials.items()}
         fit = tuple(way for way, problem in problems.items() if not problem)
         if not fit:
             raise LabelError(problems[ways_for(size)[0]])
@@ -114,8 +113,8 @@ def _lacks_label(record: Record, desk: Desk) -> bool:
     return not record.labelled and (desk.objection is None or bool(desk.objection(record)))
 
 
-def _objection(record: Record, desk: Desk) -> str:
-    return "" if desk.objection is None else desk.objection(record)
+def _objection(record: Record, desk: Desk, kept: bool = False) -> str:
+    return "" if desk.objection is None else desk.objection(record, kept)
 
 
 def _trial(way: str, size: int) -> dict[str, Any]:

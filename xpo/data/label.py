@@ -55,14 +55,20 @@ def spoken(records: Sequence[Record], counts: Counts) -> list[Record]:
     return kept
 
 
-def objection(feedback: Feedback, needs: frozenset[str]) -> Callable[[Record], str]:
-    """Why a record, as it is labelled, cannot be trained on; empty if it can."""
+def objection(feedback: Feedback, needs: frozenset[str]) -> Callable[..., str]:
+    """Why a record, as it is labelled, cannot be trained on; empty if it can.
 
-    def to(record: Record) -> str:
+    ``kept``: that its feedback drops it is an objection too.
+    """
+
+    def to(record: Record, kept: bool = False) -> str:
+        counts = Counts()
         try:
-            examples = feedback([record], Counts())
+            examples = feedback([record], counts)
         except DataError as error:
             return str(error)
+        if kept and not examples:
+            return f"{record.where}: dropped: {counts.reasons()}"
         return next(_lacking(record, examples, needs), "")
 
     return to

@@ -144,17 +144,12 @@ class Feedback(Protocol):
     is what an example can carry if the record does. ``in_expectation``: of what the gold world's population
     mode knows the expectation, so that nothing has to be drawn. ``contrasts``: demonstrations stand against
     the model's own samples, so that no annotator labels them. ``soft_masses``: comparisons are probabilities
-    of winning. ``splits_ties``: a tie is half a comparison for each side. Both may be properties.
+    of winning. ``splits_ties``: a tie is half a comparison for each side. These two may be properties.
     """
 
     gives: ClassVar[frozenset[str]]
     in_expectation: ClassVar[frozenset[str]]
     contrasts: ClassVar[bool]
-
-    @property
-    def soft_masses(self) -> bool: ...
-    @property
-    def splits_ties(self) -> bool: ...
 
     def __call__(self, records: Sequence[Record], counts: Counts) -> list[Example]: ...
 

@@ -13,9 +13,9 @@ from xpo.run.say import shown
 USAGE = """usage: xpo label <run folder or to_label.jsonl> [seed=0]
 
 Shows each prompt that waits for a label with its responses, in an order drawn by seed that does not say
-where they come from. 1, 2, ... is the best response, t a tie (of one response: g good, x bad), s skips, b goes
-back, q quits; where scores are wanted, type them in the order on the screen. Each label is in the file at
-once; start again to go on. Without a terminal, each line of standard input is an answer."""
+where they come from. 1, 2, ... is the best response, t a tie (of one response: g good, x bad), s skips, b
+goes back, q quits; where scores are wanted, type them in the order on the screen. Each label is in the file
+at once; start again to go on. Without a terminal, each line of standard input is an answer."""
 
 
 def main(arguments: list[str]) -> int:
