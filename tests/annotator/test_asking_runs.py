@@ -106,7 +106,7 @@ def test_the_policy_judges_itself_after_sft(rows, tmp_path, counted):
         "sft.lr=0.02",
     )
     run_here(tmp_path / "one", *given)
-    values = stored(tmp_path, "own")
+    values = stored(tmp_path, "selfrewarding")
     assert counted["answers"] == 48 and len(values) == 24
     for value in values:
         for score, answers in zip(value["scores"], value["why"], strict=True):

@@ -8,7 +8,7 @@ from tests.judge.scripted import Scripted, refuses, text
 from tests.judge.test_local import policy, templated
 from xpo.annotator import self as module
 from xpo.annotator.base import Desk, LabelError
-from xpo.annotator.self import Own, points
+from xpo.annotator.self import SelfRewarding, points
 from xpo.data.record import Record
 
 ROWS = [Record("say {prompt}", ("good", "bad"), scores=(0.0, 1.0), where="f:1")]
@@ -28,7 +28,7 @@ def asked(monkeypatch, say):
 
 def test_the_mean_of_what_can_be_read(monkeypatch, tmp_path, capsys):
     backend = asked(monkeypatch, answers)
-    (record,) = Own()(ROWS, Desk(tmp_path, policy="the policy"))
+    (record,) = SelfRewarding()(ROWS, Desk(tmp_path, policy="the policy"))
     assert record.scores == pytest.approx((4.0, 0.5)) and record.ranks is None
     assert len(backend.asked) == 2 and "say {prompt}" in text(backend.asked[0])
     assert "1 of 6 answers end in no score and were left out" in capsys.readouterr().out
@@ -65,20 +65,27 @@ def test_what_counts_as_a_score(answer, score):
 def test_where_nothing_can_be_read_the_row_is_named(monkeypatch, tmp_path):
     asked(monkeypatch, lambda c, n: "hm" if "bad" in text(c) else "Score: 3")
     with pytest.raises(LabelError, match=r"^f:1: none of the policy's 3 answers about response 1 .*is 'hm'"):
-        Own()(ROWS, Desk(tmp_path, policy="p"))
+        SelfRewarding()(ROWS, Desk(tmp_path, policy="p"))
     asked(monkeypatch, refuses)
     with pytest.raises(LabelError, match="^f:1: no$"):
-        Own()(ROWS, Desk(tmp_path, policy="p"))
+        SelfRewarding()(ROWS, Desk(tmp_path, policy="p"))
 
 
 def test_a_policy_that_has_changed_is_asked_anew(tmp_path):
     tokenizer = templated()
-    marks = [Own().fingerprint(Desk(tmp_path, policy=policy(tokenizer, seed))) for seed in (1, 1, 2)]
+    marks = [
+        SelfRewarding().fingerprint(Desk(tmp_path, policy=policy(tokenizer, seed))) for seed in (1, 1, 2)
+    ]
     assert marks[0] == marks[1] != marks[2]
-    others = [Own(n=2), Own(seed=1), Own(temperature=0.5), Own(max_new_tokens=9)]
+    others = [
+        SelfRewarding(n=2),
+        SelfRewarding(seed=1),
+        SelfRewarding(temperature=0.5),
+        SelfRewarding(max_new_tokens=9),
+    ]
     same = Desk(tmp_path, policy=policy(tokenizer, 1))
     assert len({marks[0], *(other.fingerprint(same) for other in others)}) == 5
-    assert Own.needs_policy
+    assert SelfRewarding.needs_policy
 
 
 @pytest.mark.parametrize(
@@ -93,7 +100,7 @@ def test_a_policy_that_has_changed_is_asked_anew(tmp_path):
 )
 def test_fields_out_of_range(fields, message):
     with pytest.raises(ValueError, match=message):
-        Own(**fields)
+        SelfRewarding(**fields)
 
 
 def zero_for_unread(answer):

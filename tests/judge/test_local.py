@@ -245,3 +245,9 @@ def test_a_folder_is_the_same_model(tmp_path):
     assert next(loaded.options([user("q")], ["A", "B"])) == next(
         LocalBackend(p).options([user("q")], ["A", "B"])
     )
+
+
+def test_words_that_a_tokenizer_only_adds_are_left_alone():
+    tokenizer = templated()
+    tokenizer.add_tokens(["  ", "<think>"])  # GPT-NeoX adds runs of spaces
+    assert module.head(user("a  b <think>"), tokenizer).text == "<|bos|><|user|>a  b <think><|assistant|>"

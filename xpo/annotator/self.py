@@ -25,7 +25,7 @@ _SCORE = re.compile(r"\bScore:[ \t*]*(\S*)")
 
 @register("annotator", "self")
 @dataclass(frozen=True)
-class Own(Labeller):
+class SelfRewarding(Labeller):
     """The mean of ``n`` scores from 0 to 5 that the policy gives when it is asked for points.
 
     Self-rewarding: Yuan et al. 2024, arXiv 2401.10020, section 2.2 (there three answers at temperature 0.7).

@@ -45,7 +45,7 @@ def head(conversation: Sequence[Message], tokenizer: Any) -> Head:
 
 def harmless(text: str, tokenizer: Any) -> str:
     """The text with a space inside of whatever the tokenizer would read as a special token."""
-    special = [str(token) for token in tokenizer.added_tokens_decoder.values() if len(str(token)) > 1]
+    special = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
     if not special:
         return text
     pattern = "|".join(re.escape(token) for token in sorted(special, key=len, reverse=True))
