@@ -22,7 +22,7 @@ from xpo.registry import register
 class SpanLevel:
     """Responses are segments of an answer, bad where they share a character with an error.
 
-    Wu et al. 2023, arXiv 2306.01693, section 3. ``segments``: sentences, or sub-sentences, by the rules of
+    Wu et al. 2023, arXiv 2306.01693, section 4. ``segments``: sentences, or sub-sentences, by the rules of
     ``xpo.data.segments``. ``span_type``: the type of errors that is learnt, all others are none (null: any
     error is one); the paper trains a model for each. A head reads the answer at the end of each segment,
     log-ratios are those of each segment's tokens. Differs from the paper: segments by rules, no parser.
