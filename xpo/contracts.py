@@ -219,11 +219,6 @@ class Objective(Protocol):
     def __call__(self, reward_BK: Tensor, batch: Batch, context: Context) -> Tensor: ...
 
 
-def both_roles(reward_BK: Tensor) -> tuple[Tensor, Tensor]:
-    """Preferred or dis-preferred, a response is worth the same (polarity=both)."""
-    return reward_BK, reward_BK
-
-
 @dataclass(frozen=True)
 class Context:
     """What an objective may read beside rewards and masses."""
@@ -231,7 +226,7 @@ class Context:
     margin_BKK: Tensor | float = 0.0  # from the margin group, in reward units
     logp_BKT: Tensor | None = None  # policy log-probs, for likelihood terms
     step: Step | None = None  # what the objective's ``observe`` gave over the whole optimizer step
-    roles: Callable[[Tensor], tuple[Tensor, Tensor]] = both_roles  # from the polarity group
+    roles: Callable[[Tensor], tuple[Tensor, Tensor]] = lambda reward_BK: (reward_BK, reward_BK)  # of polarity
     beta: float = 1.0  # of the reward group, for losses that undo it
     token: Mapping[str, Tensor] = field(default_factory=dict)  # token statistics by name, each BKT
     value: Mapping[str, Tensor] = field(default_factory=dict)  # what the critic says, by name

@@ -8,6 +8,7 @@ import pytest
 
 from xpo.claims.real_data.__main__ import markdown
 from xpo.claims.real_data.claim import Claim, Seed, judge, load_claims
+from xpo.data.record import Record
 
 ABOVE = Claim("a", "it works", "pairs", ("algo=x",), "above_chance", "acc")
 BETTER = Claim("b", "it ranks", "lists", ("algo=x",), "ranks_better", "acc", ("algo=y",))
@@ -70,3 +71,25 @@ def test_the_table_says_what_is_compared_with() -> None:
         "model.path=OTHER/model data.path" in row
         and "OTHER: `python -m xpo algo=y data.path=DATA/lists" in row
     )
+
+
+def test_a_reward_model_must_beat_length_on_the_same_lists() -> None:
+    claim = Claim("c", "it scores", "lists", ("algo=x",), "beats_length", "acc", rewards=True)
+    seeds = [Seed({"acc": 0.8}, 3, (0.1, 0.2, 0.3), right=(0.8, 0.9, 1.0))]
+    verdict = judge(claim, seeds)
+    assert verdict.holds and verdict.measured.startswith("accuracy 0.900, length alone 0.700; gain 0.200")
+    assert not judge(claim, [Seed({"acc": 0.8}, 3, (0.1, -0.2, 0.1), right=(0.8, 0.9, 1.0))]).holds
+
+
+def test_lists_beside_longer_is_better() -> None:
+    from xpo.claims.real_data.rewards import beyond_length
+
+    records = [
+        Record("p", ("aaaa", "bb", "c"), scores=(0.1, 0.9, 0.5)),  # the longest is the worst
+        Record("q", ("a", "bbb"), scores=(0.0, 1.0)),
+        Record("r", ("a", "bb"), scores=(0.3, 0.4)),  # closer than the tie
+    ]
+    right, gained = beyond_length([[0.0, 2.0, 1.0], [1.0, 1.0], [0.0, 1.0]], records, tie=0.2)
+    assert right == [1.0, 0.5]
+    # by length a > b > c, where the scores say b > c > a: one pair of three is right
+    assert gained == pytest.approx([1 - 1 / 3, 0.5 - 1.0])

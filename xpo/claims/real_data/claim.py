@@ -17,7 +17,8 @@ class Claim:
     """Overrides of ``python -m xpo``, the files that they are run on, and what must hold for ``metric``.
 
     ``against`` are the overrides of the run that ``ranks_better`` compares with; ``{against}`` in ``run`` is
-    its folder. ``tie``: responses whose scores differ by less are not compared.
+    its folder. ``tie``: responses whose scores differ by less are not compared. ``rewards``: the run trains a
+    reward model, which is asked about held-out lists, and longer-is-better is what it is compared with.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Claim:
     metric: str
     against: tuple[str, ...] | None = None
     tie: float = 0.0
+    rewards: bool = False
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:
@@ -39,13 +41,14 @@ class Seed:
     """What one seed's run left: its final metrics, and how many held-out rows they are means over.
 
     ``gains``: for each held-out list the accuracy of its ranking minus that of the other run's;
-    ``all_gains``: the same with the claim's ties compared too.
+    ``all_gains``: the same with the claim's ties compared too. ``right``: the accuracy of the run's own.
     """
 
     metrics: Mapping[str, float]
     rows: int
     gains: Sequence[float] = ()
     all_gains: Sequence[float] = ()
+    right: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,13 @@ def _ranks_better(claim: Claim, seeds: Sequence[Seed]) -> Verdict:
     return Verdict(text, "interval above 0", all(gain.low > 0 for gain in found))
 
 
+def _beats_length(claim: Claim, seeds: Sequence[Seed]) -> Verdict:
+    gain = _gain([seed.gains for seed in seeds])
+    own = sum(sum(seed.right) / len(seed.right) for seed in seeds) / len(seeds)
+    text = f"accuracy {own:.3f}, length alone {own - gain.mean:.3f}; {_gain_text(gain)}"
+    return Verdict(text, "interval above 0", gain.low > 0)
+
+
 def _gain(gains: Sequence[Sequence[float]]) -> Interval:
     """The gain of each list is averaged over the seeds first: the lists are what is resampled."""
     return paired_bootstrap([sum(values) / len(gains) for values in zip(*gains, strict=True)])
@@ -107,5 +117,6 @@ def _runs(claim: Claim, seeds: Sequence[Seed]) -> Verdict:
 RULES: Mapping[str, Callable[[Claim, Sequence[Seed]], Verdict]] = {
     "above_chance": _above_chance,
     "ranks_better": _ranks_better,
+    "beats_length": _beats_length,
     "runs": _runs,
 }

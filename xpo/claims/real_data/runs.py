@@ -11,6 +11,7 @@ from pathlib import Path
 from xpo.claims.measure import metrics_of
 from xpo.claims.real_data.claim import Claim, Seed
 from xpo.claims.real_data.exported import answer, gains, held_out_lists, mean_logps
+from xpo.claims.real_data.rewards import beyond_length, held_out_records, rewards
 
 QUESTION = "\n\nHuman: What should I read?\n\nAssistant:"
 
@@ -40,9 +41,13 @@ def _seed(claim: Claim, plan: Plan, seed: int, report: Callable[[str], None]) ->
     if claim.against is not None:
         _run(claim, claim.against, plan, seed, other)
     metrics = _run(claim, [part.replace("{against}", str(other)) for part in claim.run], plan, seed, folder)
-    answer(folder / "model", QUESTION)
     report(f"{claim.name}: seed {seed}, {claim.metric} {metrics[claim.metric]:.4f}")
     rows = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["sizes"]["test_rows"]
+    if claim.rewards:
+        records = held_out_records(folder)
+        right, gained = beyond_length(rewards(folder / "model", records), records, claim.tie)
+        return Seed(metrics, rows, gained, right=right)
+    answer(folder / "model", QUESTION)
     if claim.against is None:
         return Seed(metrics, rows)
     lists = held_out_lists(folder)
