@@ -23,6 +23,7 @@ from xpo.gold import rows as build
 from xpo.gold import verdicts
 from xpo.gold.evaluate import exact_logp, world_batch
 from xpo.gold.labels import PLAIN, LabelModel, Labels
+from xpo.gold.prefixes import prefix_rows, takes_apart
 from xpo.gold.ruler import Labelling, Ruler
 from xpo.gold.steps import Steps
 from xpo.gold.target import has_target
@@ -81,6 +82,8 @@ class GoldSource:
             return self.demonstrations()
         self._desk = dataclasses.replace(self._desk, policy=start)
         ref_logp_XN = self._logp(start)
+        if takes_apart(self._parts):
+            return self._population(prefix_rows(self.world, ref_logp_XN, self._labels(ref_logp_XN)))
         if self._draws:
             return Rows(self._sampled(ref_logp_XN, "train", needs), self._sampled(ref_logp_XN, "test", needs))
         if not self._parts.reward_level.ends:

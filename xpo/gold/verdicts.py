@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from xpo.data.counts import Counts
 from xpo.data.errors import DataError
-from xpo.data.record import Feedback, Record
+from xpo.data.record import Record
 from xpo.gold.labels import Labels
 from xpo.gold.world import World
-
-Ask = Callable[[Sequence[Record]], Sequence[Record]]
-"""Records without labels -> the same ones as an annotator labels them."""
 
 _EXACT = 1e-6  # of log-odds, so that they are differences of one reward
 
@@ -34,20 +32,17 @@ def whole_lists(world: World, nodes: Sequence[int]) -> list[Record]:
     ]
 
 
-def labels_of(records: Sequence[Record], feedback: Feedback, ref_RK: Tensor | None = None) -> Labels:
+def labels_of(records: Sequence[Record], feedback: Any, ref_RK: Tensor | None = None) -> Labels:
     """What labelled records of equal length say, as the feedback takes it.
 
-    Comparisons are win probabilities where the feedback reads them (``soft_masses``), else certain, by
-    the scores, of which equal ones tie. With ``ref_RK`` labels of single responses too, by the feedback's own
-    cut over the whole list (at its mean: of all responses, each once), per mass of the reference on responses
-    that are good or bad. Raises ``DataError`` for records that say nothing of this.
+    Comparisons are win probabilities where the feedback reads them (``soft_masses``), else certain: whoever
+    is likelier to win, or has the higher score where nobody said, is preferred, and equal ones tie. With
+    ``ref_RK`` labels of single responses too, by the feedback's own cut over the whole list (at its mean: of
+    all responses, each once), per mass of the reference on responses that are good or bad. Raises
+    ``DataError`` for records that say nothing of this.
     """
     score_RK = torch.tensor([_scores(record) for record in records], dtype=torch.float64)
-    ahead_RKK = score_RK[:, :, None] - score_RK[:, None, :]
-    labels = Labels(score_RK, (ahead_RKK.sign() + 1) / 2, (ahead_RKK == 0).double())
-    if feedback.soft_masses:
-        win_RKK = torch.tensor([_wins(record) for record in records], dtype=torch.float64)
-        labels = Labels(score_RK, win_RKK, torch.zeros_like(win_RKK), reward_K=pointwise(win_RKK))
+    labels = _soft(score_RK, records) if feedback.soft_masses else _certain(score_RK, records)
     if ref_RK is None:
         return labels
     side_RK = torch.tensor([_sides(record, feedback) for record in records], dtype=torch.float64)
@@ -72,13 +67,25 @@ def _scores(record: Record) -> Sequence[float]:
     raise DataError(f"{record.where}: the annotator gave no scores, wins or labels")
 
 
+def _soft(score_RK: Tensor, records: Sequence[Record]) -> Labels:
+    win_RKK = torch.tensor([_wins(record) for record in records], dtype=torch.float64)
+    return Labels(score_RK, win_RKK, torch.zeros_like(win_RKK), reward_K=pointwise(win_RKK))
+
+
+def _certain(score_RK: Tensor, records: Sequence[Record]) -> Labels:
+    ahead_RKK = score_RK[:, :, None] - score_RK[:, None, :]
+    if all(record.wins is not None for record in records):
+        ahead_RKK = torch.tensor([_wins(record) for record in records], dtype=torch.float64) - 0.5
+    return Labels(score_RK, (ahead_RKK.sign() + 1) / 2, (ahead_RKK == 0).double())
+
+
 def _wins(record: Record) -> Sequence[Sequence[float]]:
     if record.wins is None:
         raise DataError(f"{record.where}: feedback reads win probabilities, and the annotator gave none")
     return record.wins
 
 
-def _sides(record: Record, feedback: Feedback) -> list[float]:
+def _sides(record: Record, feedback: Any) -> list[float]:
     """+1 good, -1 bad, 0 neither: what the feedback makes of each response."""
     sides = dict.fromkeys(record.responses, 0.0)
     for example in feedback([record], Counts()):

@@ -1,0 +1,75 @@
+"""Responses of the gold world up to each symbol, and how often they lead to a good one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xpo.contracts import Row
+from xpo.gold.labels import Labels
+from xpo.gold.rows import array
+from xpo.gold.world import World
+
+Refusal = tuple[str, tuple[str, ...]]
+"""The reason, and settings that work."""
+
+
+def takes_apart(parts: Any) -> bool:
+    """Whether a head reads responses at each of their steps, with labels and no comparisons."""
+    return bool(
+        parts.reward.trains_head
+        and not parts.reward_level.ends
+        and not parts.feedback.contrasts
+        and "comparisons" not in parts.feedback.gives
+    )
+
+
+def prefix_rows(world: World, ref_logp_XN: Tensor, labels: Labels) -> list[Row]:
+    """One row for each prompt: what every response begins with, good as often as responses that go on so.
+
+    A step's label is that of the response it is drawn with (Uesato et al. 2022, arXiv 2211.14275, and Wang et
+    al. 2023, arXiv 2312.08935, whose labels are the outcomes of completions), so that the best score of a
+    beginning is the log-odds of P(good | beginning). Masses are those of steps drawn from the reference, and
+    ``weight`` the mean number of steps; the end is no step.
+    """
+    assert labels.good_K is not None and labels.bad_K is not None
+    below_NN = torch.tensor(
+        [[float(y[: len(node)] == node) for y in world.responses] for node in world.responses],
+        dtype=torch.float64,
+    )
+    ref_XN = ref_logp_XN.double().exp()
+    good_XN, bad_XN = (ref_XN * labels.good_K) @ below_NN.T, (ref_XN * labels.bad_K) @ below_NN.T
+    steps_X = (good_XN + bad_XN).sum(1)
+    return [
+        Row(
+            prompt,
+            [response[:-1] for response in world.response_ids],
+            good=array(good_XN[x] / steps_X[x]),
+            bad=array(bad_XN[x] / steps_X[x]),
+            weight=float(steps_X[x]),
+            source=f"gold:beginnings {x + 1}",
+        )
+        for x, prompt in enumerate(world.prompt_ids)
+        if steps_X[x] > 0
+    ]
+
+
+def prefix_refusal(option: Any, parts: Any) -> Refusal | None:
+    """Why these rows would not read what the data option and the composition say."""
+    for name in ("records", "responses"):
+        if vars(option)[name] is not None:
+            text = f"data.{name} is not read: a row holds every beginning of every response."
+            return text, (f"data.{name}=null",)
+    if option.mode == "sampled":
+        text = f"the gold world draws pairs of steps, and {parts.choice('feedback')} labels single ones."
+        return text, ("data.mode=population",)
+    if parts.arity.sizes == (2, 2):
+        text = f"labels are of single steps, and {parts.choice('arity')} takes two."
+        return text, ("arity=list",)
+    if parts.weighting.by_row or parts.schedule.chunks:
+        group = "weighting" if parts.weighting.by_row else "schedule"
+        text = f"data.mode=population has one row for each prompt, which {parts.choice(group)} does not."
+        return text, (f"{group}=none" if group == "weighting" else "schedule=offline",)
+    return None
