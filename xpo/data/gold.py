@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from xpo.annotator.base import Desk
 from xpo.gold import constants
+from xpo.gold.prefixes import prefix_refusal, takes_apart
 from xpo.gold.refusals import labels_refusal
 from xpo.gold.source import GoldSource, draws_lists
 from xpo.gold.world import World
@@ -71,6 +72,8 @@ class Gold:
                 f"data.responses must be at least {least} for {parts.choice('arity')}, got {self.responses}."
             )
             return text, (f"data.responses={least}",)
+        if takes_apart(parts):
+            return prefix_refusal(self, parts) or labels_refusal(parts, False, None)
         if not parts.reward_level.ends and parts.arity.sizes != (2, 2):
             text = f"the gold world draws pairs of steps, and {parts.choice('arity')} takes other rows."
             return text, ("arity=pair",)

@@ -66,7 +66,7 @@ class Cutter:
             good=good,
             bad=bad,
             demo=None if demo is None else [mass / (sum(demo) or 1.0) for mass in demo],
-            weight=item.weight,
+            weight=item.weight * (judged or 1.0),
             source=item.where,
         )
 

@@ -64,7 +64,8 @@ def example(
 def take(item: Example, order: Sequence[int]) -> Example:
     """Some responses of an example; the masses that stay are scaled to sum to 1 again.
 
-    Where the target of imitation is not among them, it is the better side of what is compared.
+    Where the target of imitation is not among them, it is the better side of what is compared. Beginnings of
+    a response keep each its weight.
     """
     good, bad = _some(item.good, order), _some(item.bad, order)
     judged = sum(good or ()) + sum(bad or ()) or 1.0
@@ -75,6 +76,7 @@ def take(item: Example, order: Sequence[int]) -> Example:
         good=None if good is None else tuple(mass / judged for mass in good),
         bad=None if bad is None else tuple(mass / judged for mass in bad),
         demo=_target(item, order),
+        weight=item.weight * (1.0 if item.whole is None else judged),
         scores=_some(item.scores, order),
         wins=_some_square(item.wins, order),
         margins=_some_square(item.margins, order),

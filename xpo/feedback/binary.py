@@ -17,10 +17,11 @@ from xpo.registry import register
 class Binary:
     """Good and bad responses, each judged on its own; no comparison is left.
 
-    Labels are taken as they are. A pair gives one good and one bad response. A list is cut by its
-    scores: above ``threshold`` is good, below it bad, at it neither (null: the list's own mean). Ranks
-    alone are cut at their mean. ``threshold`` is in units of the scores. Raises ``DataError`` for records
-    that say nothing about their responses, and for a threshold without scores.
+    Labels are taken as they are; every labelled beginning of a response weighs the same. A pair gives one good
+    and one bad response. A list is cut by its scores: above ``threshold`` is good, below it bad, at it neither
+    (null: the list's own mean). Ranks alone are cut at their mean. ``threshold`` is in units of the scores.
+    Raises ``DataError`` for records that say nothing about their responses, and for a threshold without
+    scores.
     """
 
     threshold: float | None = None
@@ -87,5 +88,6 @@ def _example(record: Record, verdict: Sequence[tuple[float, float]]) -> Example:
         demo=tuple(better / max(1, sum(shown)) for better in shown),
         scores=None if record.scores is None else tuple(record.scores[i] for i in order),
         whole=record.whole,
+        weight=judged if record.whole is not None else 1.0,
         where=record.where,
     )
