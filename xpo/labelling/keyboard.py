@@ -45,7 +45,7 @@ class Keys(Lines):
         number = sys.stdin.fileno()
         before = termios.tcgetattr(number)
         try:
-            tty.setcbreak(number)
+            tty.setcbreak(number, termios.TCSADRAIN)  # keys typed ahead are kept
             text = sys.stdin.read(1)
         finally:
             termios.tcsetattr(number, termios.TCSADRAIN, before)
