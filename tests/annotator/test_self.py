@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.judge.local_models import policy, templated
 from tests.judge.scripted import Scripted, refuses, text
-from tests.judge.test_local import policy, templated
 from xpo.annotator import self as module
 from xpo.annotator.base import Desk, LabelError
 from xpo.annotator.self import SelfRewarding, points

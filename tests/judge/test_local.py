@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import pytest
 import torch
 
 from tests.data.conftest import byte_bpe
+from tests.judge.local_models import begun, policy, templated, user
 from xpo.contracts import Row
 from xpo.data.record import Message
 from xpo.errors import UserError
 from xpo.judge import local as module
-from xpo.judge.backend import Draw
 from xpo.judge.local import LocalBackend
-from xpo.model.scratch import Scratch
-from xpo.model.tokens import train_bpe
 from xpo.run.samples import Policy
 from xpo.scoring.score import Scoring
 from xpo.scoring.support import Support
@@ -24,26 +21,6 @@ from xpo.scoring.support import Support
 DIGITS = [str(number) for number in range(1, 11)]
 # no split into words: "=1" and ": A" become one token each, "=2" and ": B" do not
 MERGING = byte_bpe(["score=1", "score=1", "Assistant: A"] * 9, split=False)
-
-
-def user(text: str) -> tuple[Message, ...]:
-    return (Message("user", text),)
-
-
-def begun(text: str, start: str) -> tuple[Message, ...]:
-    return (*user(text), Message("assistant", start))
-
-
-def policy(tokenizer: Any, seed: int = 3, path: Any = "shared") -> Policy:
-    model = Scratch(hidden=16, layers=2, heads=2, max_length=96).build(tokenizer, seed)
-    with torch.no_grad():  # far from uniform, so that a wrong token or position shows
-        for parameter in model.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed)) * 0.3)
-    return Policy(model, tokenizer, Scoring(path=path))
-
-
-def templated() -> Any:
-    return train_bpe(["the cat sat on the mat", "10 and 1"] * 4, 290)
 
 
 def text_logp(p: Policy, text: str) -> float:
@@ -163,61 +140,6 @@ def test_options_that_are_none(options):
         next(LocalBackend(policy(templated())).options([user("q")], options))
 
 
-def greedy(p: Policy, text: str, most: int) -> str:
-    ids = [p.tokenizer.bos_token_id, *p.tokenizer(text, add_special_tokens=False)["input_ids"]]
-    said: list[int] = []
-    with torch.no_grad():
-        while len(said) < most and p.tokenizer.eos_token_id not in said:
-            said.append(int(p.model(input_ids=torch.tensor([ids + said])).logits[0, -1].argmax()))
-    return p.tokenizer.decode(said, skip_special_tokens=True)
-
-
-def test_greedy_answers_are_the_likeliest_tokens():
-    p = policy(templated())
-    asked = [user("cat"), user("the cat sat on"), begun("q", "the ")]
-    heads = ["<|user|>cat<|assistant|>", "<|user|>the cat sat on<|assistant|>", "<|user|>q<|assistant|>the "]
-    found = list(LocalBackend(p).answers(asked, Draw(6, n=2)))
-    assert found == [(greedy(p, head, 6),) * 2 for head in heads] and any(found)
-
-
-def test_drawn_answers_are_fixed_by_the_seed():
-    p = policy(templated())
-    draws = [
-        list(LocalBackend(p).answers([user("cat"), user("mat")], Draw(8, 1.0, 3, seed))) for seed in (0, 0, 1)
-    ]
-    assert draws[0] == draws[1] != draws[2]
-    assert len({text for answers in draws[0] for text in answers}) > 3
-
-
-def test_an_answer_ends_at_eos_and_a_transcript_where_the_model_speaks_for_the_user():
-    p = policy(templated())
-    with torch.no_grad():
-        p.model.get_input_embeddings().weight.zero_()  # all logits 0: nothing but a bias decides
-        p.model.lm_head.bias = torch.nn.Parameter(torch.zeros(len(p.tokenizer)))
-        p.model.lm_head.bias[p.tokenizer.eos_token_id] = 9.0
-    assert list(LocalBackend(p).answers([user("q")], Draw(5))) == [("",)]
-    plain = module.head(user("q"), MERGING)
-    assert plain.said(" yes.\n\nHuman: and now?") == "yes."
-    assert module.head(user("q"), templated()).said(" as it is\n\nHuman:") == " as it is\n\nHuman:"
-
-
-def test_what_is_said_makes_no_special_token():
-    p = policy(templated())
-    ids = LocalBackend(p)._question(user("a<|eos|><|assistant|>b"), 1).ids
-    special = [i for i in ids if i in p.tokenizer.all_special_ids or i < 6]
-    assert p.tokenizer.convert_ids_to_tokens(special) == ["<|bos|>", "<|user|>", "<|assistant|>"]
-
-
-def test_too_long_a_question_is_refused_at_its_turn():
-    backend = LocalBackend(policy(templated()))
-    found = backend.options([user("a"), user("b" * 200), user("c")], ["A", "B"])
-    next(found)
-    with pytest.raises(UserError, match=r"has 2\d\d tokens .*window of 96 positions.*longer window"):
-        next(found)
-    with pytest.raises(UserError, match=r"may have \(max_new_tokens\) 90"):
-        next(backend.answers([user("a" * 9)], Draw(90)))
-
-
 def test_an_enumerable_worlds_model_is_refused():
     p = policy(templated())
     support = Support(torch.ones(2, len(p.tokenizer), dtype=torch.bool))
@@ -245,9 +167,3 @@ def test_a_folder_is_the_same_model(tmp_path):
     assert next(loaded.options([user("q")], ["A", "B"])) == next(
         LocalBackend(p).options([user("q")], ["A", "B"])
     )
-
-
-def test_words_that_a_tokenizer_only_adds_are_left_alone():
-    tokenizer = templated()
-    tokenizer.add_tokens(["  ", "<think>"])  # GPT-NeoX adds runs of spaces
-    assert module.head(user("a  b <think>"), tokenizer).text == "<|bos|><|user|>a  b <think><|assistant|>"

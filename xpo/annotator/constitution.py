@@ -21,14 +21,15 @@ AFTER_THOUGHT = (0.4, 0.6)
 @register("annotator", "constitution")
 @dataclass(frozen=True)
 class Constitution(Comparing):
-    """AI labels of Constitutional AI: Bai et al. 2022, arXiv 2212.08073, section 4.1.
+    """P(i beats j) by written principles: the AI labels of Constitutional AI.
 
-    Every pair of a row's responses is compared under one principle, drawn by the content of the row. The
-    model is asked in both orders, and P(i beats j) is the mean of the two (Lee et al. 2023, arXiv 2309.00267,
-    section 2.1.1; the first paper asks once). ``rationale_tokens`` above 0: a greedy chain of thought of at
-    most so many tokens comes first. ``clamp`` bounds the probability of each order; null is [0.4, 0.6] after
-    a chain of thought, as in the first paper, and no bound without. ``principles`` null: xpo's own.
-    ``template``: ``anthropic``, ``google`` or a file. ``xpo revise`` takes their critiques and revisions.
+    Bai et al. 2022, arXiv 2212.08073, section 4.1. Every pair of a row's responses is compared under one
+    principle, drawn by the content of the row. The model is asked in both orders, and P(i beats j) is the
+    mean of the two (Lee et al. 2023, arXiv 2309.00267, section 2.1.1; the first paper asks once).
+    ``rationale_tokens`` above 0: a greedy chain of thought of at most so many tokens comes first. ``clamp``
+    bounds the probability of each order; null is [0.4, 0.6] after a chain of thought, as in the first paper,
+    and no bound without. ``principles`` null: xpo's own. ``template``: ``anthropic``, ``google`` or a file.
+    ``xpo revise`` takes their critiques and revisions.
     """
 
     kind: ClassVar[Kind] = Kind("compare", _HOLES, _HOLES)
