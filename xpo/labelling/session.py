@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from xpo.data.errors import DataError
 from xpo.labelling.asked import Asked, objection_to, read_asked, write_asked
@@ -49,17 +50,17 @@ class Session:
         order = blind_order(row, self.seed)
         self.console.print(question(row, order, _head(row, rows, order)))
         while True:
-            self.console.print(_help(row, self.keyboard), end=" ")
+            self.console.print(Text(_help(row, self.keyboard)), end=" ")
             typed = self.keyboard.key() if _by_key(row, self.keyboard) else self.keyboard.line()
             if self.keyboard.single and typed is not None:
-                self.console.print(typed)
+                self.console.print(Text(typed))
             if typed is None or typed.lower() == "q":
                 return None
             if typed.lower() in _MOVES:
                 return 1 if typed.lower() == "s" else -1
             said = understood(typed, row, order)
             if isinstance(said, str):
-                self.console.print(said)
+                self.console.print(Text(said))
                 continue
             self._keep(key, said)
             return 1
