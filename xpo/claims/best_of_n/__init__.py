@@ -1,0 +1,1 @@
+"""The best of n by a reward model, judged by others."""
