@@ -101,7 +101,7 @@ class LabelModel:
 
     def utility_XN(self, world: World) -> Tensor:
         """u of every response."""
-        return world.reward_XN + self.length_bias * (world.length_N - 1)  # EOS is no symbol
+        return world.reward_XN + self.length_bias * (world.length_N - 1).double()  # EOS is no symbol
 
     def margins(self, utility_K: Tensor, class_K: Tensor) -> Tensor:
         """How much better i is than j."""

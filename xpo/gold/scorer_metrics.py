@@ -2,8 +2,8 @@
 
 X prompts, N responses. ``log_odds_XNN`` is what a model says of i over j (antisymmetric), ``labels`` what the
 labeller says, ``ref_logp_XN`` who the responses are drawn from. Pairs are two independent draws that are not
-the same response, as often as the labeller decides between them (ties are no labels). All numbers are averaged
-over prompts, in float64.
+the same response, as often as the labeller decides between them (ties are no labels). All numbers are
+averaged over prompts, in float64.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def pair_metrics(log_odds_XNN: Tensor, labels: Labels, ref_logp_XN: Tensor) -> d
     """``gold/pair_accuracy``: how often a fresh label is what the model says (half where it says neither).
 
     ``gold/bayes_accuracy`` is that of who knows the labels' probabilities, ``gold/pair_accuracy_gap`` what
-    the model lacks of it. ``gold/log_loss``: the mean of -log sigmoid(log-odds of the preferred one), in nats, and
-    ``gold/bayes_log_loss`` its least value, the labels' entropy.
+    the model lacks of it. ``gold/log_loss``: the mean of -log sigmoid(log-odds of the preferred one), in
+    nats, and ``gold/bayes_log_loss`` its least value, the labels' entropy.
     """
     log_odds_XNN, win_XNN = log_odds_XNN.double(), labels.decided_KK
     mass_XNN = pair_mass(_probabilities(ref_logp_XN), labels.tie_KK)
