@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from xpo import registry
 from xpo.contracts import Divergence
 from xpo.gold.evaluate import distances, exact_logp, metrics, world_batch
 from xpo.gold.labels import Labels
+from xpo.gold.scorer_metrics import pairwise_metrics, pointwise_metrics
 from xpo.gold.target import Target, expectation, population_target
 from xpo.gold.world import World
+from xpo.reward_model.heads import Opinion
 from xpo.scoring.score import Scoring
 
 
@@ -77,8 +80,16 @@ class Ruler:
         found = self._metrics(exact_logp(model, decoded, self._batch))
         return found | {"gold/without_critic/reward": own}
 
-    def _of_judge(self, opinions: tuple[Any, ...]) -> dict[str, float]:
-        return {}
+    def _of_judge(self, opinions: tuple[Opinion, ...]) -> dict[str, float]:
+        """Of the mean of the members' scores, or of log-odds; labels that nobody knows judge nothing."""
+        labels = self._labelling.labels
+        if labels is None:
+            return {}
+        odds_XNN = opinions[0].log_odds_BKK
+        if odds_XNN is not None:
+            return pairwise_metrics(odds_XNN.cpu(), self.world.reward_XN, labels, self.ref_logp_XN)
+        score_XN = torch.stack([opinion.reward_BK for opinion in opinions]).mean(0).cpu()
+        return pointwise_metrics(score_XN, self.world.reward_XN, labels, self.ref_logp_XN)
 
     def _metrics(self, logp_XN: Tensor) -> dict[str, float]:
         found = metrics(self.world, logp_XN, self.ref_logp_XN, self.divergences, self.target)
