@@ -70,6 +70,11 @@ class Cutter:
             source=item.where,
         )
 
+    def alone(self, item: Example, counts: Counts) -> Cut | None:
+        """``cut`` of an example whose prompt is not tokenised yet."""
+        prompt, _ = rendered(dataclasses.replace(item, responses=()), self.tokenizer)
+        return self.cut(item, spelt(prompt, self.tokenizer, item.where)[0], counts)
+
     def cut(self, item: Example, prompt: Sequence[int], counts: Counts) -> Cut | None:
         """Where the parts end; None for a row that was dropped. ``prompt``: its tokens, on their own.
 

@@ -38,7 +38,7 @@ def _nested(record: Record, response: Text, parts: Sequence[Part]) -> Iterator[R
         yield _labelled(
             record,
             record.prompt,
-            tuple(_between(response, 0, part.end) for part in labelled),
+            tuple(beginning(response, part.end) for part in labelled),
             tuple(float(part.label or 0) for part in labelled),
             response,
         )
@@ -48,7 +48,7 @@ def _apart(record: Record, response: Text, parts: Sequence[Part]) -> Iterator[Re
     before = 0
     for part in parts:
         if part.label is not None:
-            said, own = _between(response, 0, before), _between(response, before, part.end)
+            said, own = beginning(response, before), _between(response, before, part.end)
             yield _labelled(record, _continued(record.prompt, said), (own,), (float(part.label),), None)
         before = part.end
 
@@ -63,6 +63,11 @@ def content(record: Record, response: Text) -> str:
             f"has {len(response)}"
         )
     return response[0].content
+
+
+def beginning(response: Text, end: int) -> Text:
+    """The response up to a character."""
+    return _between(response, 0, end)
 
 
 def visible(text: str, ends: Sequence[int]) -> list[Part]:

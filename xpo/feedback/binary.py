@@ -17,11 +17,11 @@ from xpo.registry import register
 class Binary:
     """Good and bad responses, each judged on its own; no comparison is left.
 
-    Labels are taken as they are; every labelled beginning of a response weighs the same. A pair gives one good
-    and one bad response. A list is cut by its scores: above ``threshold`` is good, below it bad, at it neither
-    (null: the list's own mean). Ranks alone are cut at their mean. ``threshold`` is in units of the scores.
-    Raises ``DataError`` for records that say nothing about their responses, and for a threshold without
-    scores.
+    Labels are taken as they are; every labelled beginning of a response weighs the same. A pair gives one
+    good and one bad response. A list is cut by its scores: above ``threshold`` is good, below it bad, at it
+    neither (null: the list's own mean). Ranks alone are cut at their mean. ``threshold`` is in units of the
+    scores. Raises ``DataError`` for records that say nothing about their responses, and for a threshold
+    without scores.
     """
 
     threshold: float | None = None

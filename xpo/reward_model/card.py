@@ -21,6 +21,40 @@ score = model(**tokenizer(text, return_tensors="pt")).logits[0]  # of each membe
 """
 
 
+_PARTS = """```python
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+folder = "."  # this folder
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModelForSequenceClassification.from_pretrained(folder)
+prompt, steps = "the prompt", ["the first step", "the second"]
+so_far = [prompt + "\\n".join(steps[: j + 1]) for j in range(len(steps))]
+logits = [model(**tokenizer(text, return_tensors="pt")).logits[0] for text in so_far]  # sigmoid: P(right)
+```
+
+The score is read at the last token of each part (a step of a solution, a sentence of an answer): give the
+text **up to the end of a part**, without EOS, as the classifier of transformers reads the last token it gets.
+`xpo.reward_model.solution` reads all parts in one pass, and has the scores of solutions (product, minimum,
+mean) and of tokens; config.json says under `xpo` how responses are taken apart.
+
+"""
+
+_TOKENS = (
+    "What transformers returns is the score of the **last token alone**; the reward is the scores of all tokens "
+    "of the response, pooled as `xpo.length` in config.json says: "
+    "`xpo.reward_model.saved.load_reward(folder).opinions(records)`. "
+)
+
+
+@dataclass(frozen=True)
+class Reads:
+    """What is read: two responses, the parts of one, or all its tokens; else its last token."""
+
+    pairs: bool = False
+    parts: bool = False
+    tokens: bool = False
+
+
 @dataclass(frozen=True)
 class RewardCard:
     """What the card says; ``about`` is the preset's ``algo``."""
@@ -29,7 +63,7 @@ class RewardCard:
     formula: str
     offset: tuple[float, ...]
     metrics: Mapping[str, float]
-    of_pairs: bool
+    reads: Reads = Reads()
 
 
 def reward_card(card: RewardCard) -> str:
@@ -49,9 +83,9 @@ def reward_card(card: RewardCard) -> str:
         f"# {card.about['title']}",
         f"Trained with `algo={card.about['name']}` of xpo {__version__} ({card.about['paper']}).",
         "## Use",
-        f"{_pairs() if card.of_pairs else _POINTWISE + _offset(card.offset)}",
+        _use(card),
         "As a labeller: `python -m xpo annotator="
-        + ("preference_model" if card.of_pairs else "reward_model")
+        + ("preference_model" if card.reads.pairs else "reward_model")
         + " annotator.path=<this folder> ...`.",
         "## Objective",
         f"```text\n{card.formula.strip()}\n```",
@@ -61,7 +95,16 @@ def reward_card(card: RewardCard) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _use(card: RewardCard) -> str:
+    if card.reads.pairs:
+        return _pairs()
+    how = _PARTS if card.reads.parts else _POINTWISE
+    return how + (_TOKENS if card.reads.tokens else "") + _offset(card.offset)
+
+
 def _offset(offset: tuple[float, ...]) -> str:
+    if not any(offset):
+        return "No offset is to be taken off."
     told = ", ".join(f"{value:.6g}" for value in offset)
     return (
         f"What transformers returns is **reward + offset**, with offset {told}: the mean score of "

@@ -29,8 +29,9 @@ GROUPS = ("reward_form", "reward_level", "length", "reward")
 class Meaning:
     """What stands under ``xpo`` in config.json: a member's reward is ``sign`` * (its number - ``offset``).
 
-    ``offset``: the mean of demonstrations, one for each member. ``sign`` is 1, or -1 for a cost, which is
-    high where a response is bad. Options are as a config has them: the name of a component and its keys.
+    ``offset``: the mean of demonstrations, one for each member; none where labels say what 0 is. ``sign`` is
+    1, or -1 for a cost, which is high where a response is bad. ``step_separator`` stands between the steps of
+    a solution. Options are as a config has them: the name of a component and its keys.
     """
 
     reward_form: dict[str, Any]
@@ -39,11 +40,14 @@ class Meaning:
     reward: dict[str, Any] = field(default_factory=dict)
     offset: tuple[float, ...] = ()
     sign: int = 1
+    step_separator: str = "\n"
 
     @classmethod
     def of(cls, config: dict[str, Any], offset: tuple[float, ...], sign: int = 1) -> Meaning:
         """From a composition's config."""
-        return cls(**{name: dict(config[name]) for name in GROUPS}, offset=offset, sign=sign)
+        separator = str(config["data"].get("step_separator", "\n"))
+        groups = {name: dict(config[name]) for name in GROUPS}
+        return cls(**groups, offset=offset, sign=sign, step_separator=separator)
 
     @classmethod
     def read(cls, node: Any, where: str) -> Meaning:
@@ -64,6 +68,11 @@ class Meaning:
             )
         if sign not in (1, -1):
             raise UserError(f"{where}: {KEY}.sign in its config.json must be 1 or -1, got {sign}")
+        separator = node.get("step_separator", "\n")
+        if not isinstance(separator, str) or not separator:
+            raise UserError(
+                f"{where}: {KEY}.step_separator in its config.json must be a text, got {separator!r}"
+            )
         return cls(**{**node, "offset": tuple(offset)})
 
     def as_dict(self) -> dict[str, Any]:

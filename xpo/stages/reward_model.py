@@ -11,7 +11,7 @@ import torch
 from xpo.contracts import Batch, Row
 from xpo.data.loader import EvalLoader
 from xpo.explain.formula import formula
-from xpo.reward_model.card import RewardCard, reward_card
+from xpo.reward_model.card import Reads, RewardCard, reward_card
 from xpo.reward_model.folder import Meaning, classifier, save
 from xpo.reward_model.read import Judge
 from xpo.run.files import write_text
@@ -37,18 +37,21 @@ def leave_reward_model(
         Meaning.of(c.config, offset),
         None if tokenizer.pad_token_id == tokenizer.eos_token_id else tokenizer.pad_token_id,
     )
-    card = RewardCard(
-        c.config["algo"], formula(alignment.arrow).text, offset, dict(metrics), c.reward_form.of_pairs
-    )
+    reads = Reads(c.reward_form.of_pairs, not c.reward_level.ends, c.reward_level.per_token)
+    card = RewardCard(c.config["algo"], formula(alignment.arrow).text, offset, dict(metrics), reads)
     save(made, tokenizer, alignment.setting.out / "model", reward_card(card))
     lines = [json.dumps(line, ensure_ascii=False) for line in _scored(alignment, offset)]
     write_text(alignment.setting.out / "scores.jsonl", "".join(f"{line}\n" for line in lines))
 
 
 def _offset(alignment: Alignment, rows: Sequence[Row]) -> tuple[float, ...]:
-    """The mean score of demonstrations under each member; of a model of pairs there is none."""
+    """The mean score of demonstrations under each member.
+
+    There is none of a model of pairs, nor where labels of single responses say what 0 is (even odds).
+    """
     assert alignment.head is not None
-    if alignment.setting.composition.reward_form.of_pairs or not rows:
+    c = alignment.setting.composition
+    if c.reward_form.of_pairs or not c.objective.difference or not rows:
         return (0.0,) * alignment.head.members
     sums, mass = torch.zeros(alignment.head.members), 0.0
     for batch, opinions in _opinions(alignment, rows):

@@ -1,0 +1,184 @@
+"""What a process or span model says of a whole response: of each part, of all of them, at each token."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from xpo.data.counts import Counts
+from xpo.data.nested import Cut, Cutter
+from xpo.data.record import Example, Record, Text
+from xpo.data.segments import Part, beginning, content, visible
+from xpo.data.tokenize import spelled
+from xpo.data.truncate import Limits
+from xpo.errors import UserError
+from xpo.reward_model.heads import Opinion
+from xpo.reward_model.saved import TOKENS, SavedReward
+from xpo.reward_model.texts import limits_of
+from xpo.scoring.pack import TokenRow
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A response's parts, in characters, and the log-odds (nats) that each is right, for each member."""
+
+    parts: tuple[Part, ...]
+    logit_MS: Tensor
+
+    def log_score_M(self, how: str = "product") -> Tensor:
+        """The log of the solution's score; see ``log_score``."""
+        return log_score(self.logit_MS, how)
+
+
+def log_score(logit_S: Tensor, how: str = "product") -> Tensor:
+    """log of the score of a solution of S steps, over the last dimension, from log-odds of its steps.
+
+    ``product``: P(all steps are right), Lightman et al. 2023, arXiv 2305.20050, section 2.6 and appendix F,
+    which compares it with the ``minimum``; ``mean``: of the probabilities. In float64 and in logarithms, so
+    that no product of hundreds of steps becomes 0.
+    """
+    if how not in SCORES:
+        raise ValueError(f"a solution's score is one of {', '.join(SCORES)}, got {how!r}")
+    return SCORES[how](logsigmoid(logit_S.double()))
+
+
+SCORES: dict[str, Callable[[Tensor], Tensor]] = {
+    "product": lambda logp_S: logp_S.sum(-1),
+    "minimum": lambda logp_S: logp_S.amin(-1),
+    "mean": lambda logp_S: logp_S.logsumexp(-1) - math.log(logp_S.shape[-1]),
+}
+
+
+def judged_parts(
+    saved: SavedReward, records: Sequence[Record], tokens: int = TOKENS
+) -> Iterator[tuple[Judged, ...]]:
+    """For each record what is said of each of its responses.
+
+    Responses are taken apart as in training: at the ends that a record gives (``steps``), else by the rule of
+    the folder. ``tokens`` are positions of a forward pass. Raises ``UserError`` for a model of whole
+    responses, and for a response that does not fit into the model's window.
+    """
+    _require_parts(saved)
+    asked = [_Asked.of(saved, record) for record in records]
+    said = saved.of_tokens([row for one in asked for row in one.rows], tokens)
+    for one in asked:
+        reward_RMK = [torch.stack([o.reward_BK for o in next(said)]) for _ in one.rows]
+        yield tuple(
+            Judged(parts, reward_RMK[r][:, places])
+            for parts, (r, places) in zip(one.parts, one.places, strict=True)
+        )
+
+
+def solution_rewards(
+    saved: SavedReward, records: Sequence[Record], how: str = "product", tokens: int = TOKENS
+) -> Iterator[tuple[Opinion, ...]]:
+    """Each member's log scores of each record's responses, where other models have rewards."""
+    for said in judged_parts(saved, records, tokens):
+        score_KM = torch.stack([judged.log_score_M(how) for judged in said])
+        yield tuple(Opinion(score_K) for score_K in score_KM.unbind(1))
+
+
+def token_scores(
+    saved: SavedReward,
+    records: Sequence[Record],
+    tokenizer: Any,
+    value: Callable[[Tensor], Tensor] = torch.clone,
+) -> Tensor:
+    """score_BKT: each part's value at the token where it ends, 0 elsewhere, in tokens of ``tokenizer``.
+
+    ``value`` of the mean log-odds over members, such as ``torch.sigmoid``. Tokens are those of each response
+    behind its prompt, EOS included. Parts that end in one token add up (Wu et al.'s code keeps the last).
+    """
+    table = [
+        [_at_tokens(record, k, judged, tokenizer, value) for k, judged in enumerate(said)]
+        for record, said in zip(records, judged_parts(saved, records), strict=True)
+    ]
+    widest, longest = max(map(len, table)), max(len(row_T) for rows in table for row_T in rows)
+    score_BKT = torch.zeros(len(table), widest, longest, dtype=torch.float64)
+    for b, rows in enumerate(table):
+        for k, row_T in enumerate(rows):
+            score_BKT[b, k, : len(row_T)] = row_T
+    return score_BKT
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One record as rows; ``places``: for each response its row, and where in it each part's reading is."""
+
+    rows: list[TokenRow]
+    parts: list[tuple[Part, ...]]
+    places: list[tuple[int, list[int]]]
+
+    @classmethod
+    def of(cls, saved: SavedReward, record: Record) -> _Asked:
+        rows: dict[tuple[int, ...], list[list[int]]] = {}
+        made, places = [], []
+        cutter = Cutter(saved.tokenizer, limits_of(saved.window))
+        for k in range(len(record.responses)):
+            parts = _parts(saved, record, k)
+            cut = _cut(cutter, record, record.responses[k], parts)
+            readings = rows.setdefault(tuple(cut.prompt), [])
+            sizes = sorted({size for size in cut.sizes if size is not None})
+            lost = cut.sizes.count(None)
+            if lost:
+                raise UserError(
+                    f"{record.where}: response {k} does not fit into the reward model's window of "
+                    f"{saved.window} tokens: {lost} of its parts cannot be read"
+                )
+            at = {size: len(readings) + i for i, size in enumerate(sizes)}
+            readings += [cut.response[:size] for size in sizes]
+            places.append((list(rows).index(tuple(cut.prompt)), [at[size] for size in cut.sizes if size]))
+            made.append(parts)
+        return cls([(list(prompt), readings) for prompt, readings in rows.items()], made, places)
+
+
+def _parts(saved: SavedReward, record: Record, k: int) -> tuple[Part, ...]:
+    text = content(record, record.responses[k])
+    given = None if record.steps is None else record.steps[k]
+    if given is not None:
+        return tuple(visible(text, [step.end for step in given]))
+    assert saved.meaning is not None
+    return tuple(saved.judge.parts.reward_level.parts(text, saved.meaning.step_separator))
+
+
+def _cut(cutter: Cutter, record: Record, response: Text, parts: Sequence[Part]) -> Cut:
+    item = Example(
+        record.prompt,
+        tuple(beginning(response, part.end) for part in parts),
+        whole=response,
+        where=record.where,
+    )
+    counts = Counts()
+    found = cutter.alone(item, counts) if parts else None
+    if found is None:
+        raise UserError(f"{record.where}: a response has no text that could be scored ({counts.reasons()})")
+    return found
+
+
+def _at_tokens(
+    record: Record, k: int, said: Judged, tokenizer: Any, value: Callable[[Tensor], Tensor]
+) -> Tensor:
+    response = record.responses[k]
+    cut = _cut(Cutter(tokenizer, Limits()), record, response, said.parts)
+    own = spelled(Example(record.prompt, (response,), where=record.where), tokenizer, Limits(), {})
+    assert own is not None  # it has parts
+    score_T = torch.zeros(len(own[1][0]), dtype=torch.float64)
+    value_S = value(said.logit_MS.double().mean(0))
+    for size, one in zip(cut.sizes, value_S, strict=True):
+        assert size is not None
+        score_T[size - 1] += one
+    return score_T
+
+
+def _require_parts(saved: SavedReward) -> None:
+    if saved.meaning is None or saved.judge.parts.reward_level.ends:
+        raise UserError(
+            "this reward model scores whole responses, and knows no parts of them: train one with "
+            "reward_level=step or span (algo=reward_prm, reward_span), or ask it for opinions"
+        )
