@@ -39,7 +39,7 @@ class OffPolicy:
     given_reference: bool = True
 
     def __post_init__(self) -> None:
-        if self.objective.explicit_reward and not self.reward.relabels:
+        if self.objective.explicit_reward and not self.reward.gives_scores:
             raise ValueError(f"{type(self.objective).__name__} reads scores: it needs reward=explicit")
 
     @classmethod
@@ -112,7 +112,7 @@ class OffPolicy:
         """The batch with the labels and scores that the objective reads."""
         if self.relabels:
             batch = self.reward.relabelled(batch, self.reward_form)
-        if self.objective.explicit_reward:
+        if self.objective.explicit_reward and self.reward.relabels:
             batch = self.reward.scaled(batch)
         return self.label_noise(batch)
 
@@ -166,7 +166,7 @@ class OffPolicy:
             share = share + self.sft.weight * likelihood
             metrics["nll_loss"] = (likelihood.detach(), part)
         if self.anchor.applies:
-            above, below = self.anchor(batch, scores.token)
+            above, below = self.anchor(batch, reward_BK, scores.token)
             share = share + self.anchor.weight * above / below
             metrics["anchor_loss"] = ((above / below).detach(), part)
         if not self.divergence.linear:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.compose.head_cases import HEAD_CASES
 from xpo.compose import Refused, build, compose_config
 from xpo.compose.rules import RULES
 
@@ -106,6 +107,7 @@ CASES = [
     (["algo=pl_dpo", "reward=explicit", "reward.scale=2.0"], "leaves as it is"),
     (["algo=pl_dpo", "weighting=on_policy_likelihood"], "how much a comparison counts"),
     (["algo=pl_dpo", "data.mode=population"], "have to be drawn"),
+    *HEAD_CASES,
 ]
 
 

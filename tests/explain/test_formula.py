@@ -13,9 +13,11 @@ from xpo.arrow import OffPolicy, Scores
 from xpo.compose import build, compose_config, presets
 from xpo.contracts import Batch, Packed, StepTotals
 from xpo.explain.formula import formula
+from xpo.reward_model.heads import Opinion
 
 SIZES = {"single": [1, 1, 1], "pair": [2, 2, 2], "list": [2, 4, 3]}
 T, P = 5, 4
+TABLES = ("prefer", "win", "given_margin")
 
 
 @functools.cache
@@ -54,6 +56,8 @@ def random_rows(responses, seed):
                 "kl_ref": random.random((k, T)),
                 "log_sum_p2": -random.random((k, T)),
                 "rival": -random.random((k, T)) - 0.05,
+                "token_head": random.normal(size=(k, T)),
+                "head": random.normal(size=k),
                 "prompt_value": np.asarray(random.normal()),
                 **{name: random.normal(size=(k, T)) for name in ("value", "slow_q", "q1", "q2")},
                 **{name: -random.random((k, T)) for name in ("q1_logp", "q2_logp")},
@@ -71,7 +75,11 @@ def padded(rows, name, fill=0.0):
     shape = (
         len(rows),
         most,
-        *([most] if name in ("prefer", "win", "given_margin") else rows[0][name].shape[1:]),
+        *(
+            [most]
+            if name in TABLES or (name == "head" and rows[0][name].ndim == 2)
+            else rows[0][name].shape[1:]
+        ),
     )
     out = np.full(shape, fill, dtype=rows[0][name].dtype)
     for b, row in enumerate(rows):
@@ -83,6 +91,19 @@ def said(rows, name):
     """What a critic says: named by its shape, of a prompt (..._B) or of tokens (..._BKT)."""
     symbol, shape = name.rsplit("_", 1)
     return torch.tensor(np.array([row[symbol] for row in rows])) if shape == "B" else padded(rows, symbol)
+
+
+def opinion_of(arrow, rows):
+    """What a head says: of responses, of their tokens, or of two responses (then the rows are told so)."""
+    if arrow.reward_form.of_pairs:
+        for row in rows:
+            row["head"] = np.subtract.outer(row["head"], row["head"] ** 2)
+            row["head"] = row["head"] - row["head"].T
+        rewards = [{"reward": row["head"].sum(1) / max(row["K"] - 1, 1), "K": row["K"]} for row in rows]
+        return Opinion(padded(rewards, "reward"), padded(rows, "head"))
+    if arrow.reward_level.per_token:
+        return Opinion(arrow.length.pool(padded(rows, "token_head", 9.0), padded(rows, "mask", False)))
+    return Opinion(padded(rows, "head"))
 
 
 def batch_of(rows):
@@ -131,6 +152,7 @@ def trained_and_written(overrides, seed=0):
         prompt_logp.double(),
         {s.name: padded(rows, s.name) for s in arrow.token_statistics},
         {name: said(rows, name) for name in arrow.objective.critic},
+        opinion_of(arrow, rows) if arrow.reward.trains_head else None,
     )
     steps, symbols = settled(arrow, batch, scores)
     share = arrow(batch, scores, steps).share
@@ -168,6 +190,8 @@ OVERRIDES = [
     "label_noise=flips label_noise.rate=0.2",
     "label_noise=smoothing reward=explicit",
     "anchor=retain_kl anchor.weight=0.3",
+    "anchor=centred anchor.weight=0.3 label_noise=smoothing",
+    "anchor=centred weighting=on_policy_likelihood",
     "anchor=retain_kl sft=merged sft.preference_weight=0.5",
     "objective=hinge objective.delta=0.3",
     "arity=list",
@@ -196,6 +220,41 @@ def test_an_override_changes_text_and_loss_together(overrides):
     if overrides != "arity=list":  # other rows, the same formula
         assert changed != pytest.approx(plain, abs=1e-6)
         assert text != plain_text
+
+
+HEADS = [
+    "",
+    "length=penalty",
+    "reward_level=token",
+    "reward_level=token length=mean",
+    "reward_level=token length=penalty",
+    "objective=hinge margin=constant",
+    "objective=squared",
+    "margin=score",
+    "margin=data label_noise=smoothing",
+    "polarity=negative",
+    "weighting=log_mean_exp",
+    "objective=softmax feedback=scalar",
+    "objective=list_mle",
+    "objective=point_squared feedback=scalar",
+    "sft=merged sft.weight=0.3",
+    "anchor=centred",
+    "anchor=centred weighting=log_mean_exp label_noise=flips anchor.weight=0.5",
+    "feedback=binary arity=single objective=response_logistic",
+    "feedback=binary arity=single objective=binary_logistic",
+    "reward_form=pairwise",
+    "reward_form=pairwise margin=data label_noise=flips objective=exponential",
+    "reward_form=pairwise reward_level=token",
+]
+
+
+@pytest.mark.parametrize("overrides", HEADS)
+def test_what_a_head_is_trained_by_is_written(overrides):
+    trained, written, text = trained_and_written(["algo=reward_bt", *overrides.split()])
+    assert written == pytest.approx(trained, abs=1e-6, rel=1e-6)
+    assert "head" in text and ("logp" in text) == ("sft=merged" in overrides)
+    if overrides:
+        assert trained != pytest.approx(trained_and_written(["algo=reward_bt"])[0], abs=1e-6)
 
 
 def test_latex_braces_balance_in_every_preset():

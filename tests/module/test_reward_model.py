@@ -17,6 +17,7 @@ from xpo.contracts import Batch, Row, StepTotals
 from xpo.data.collate import Collator
 from xpo.module.reward_model import RewardModule
 from xpo.reference.none import NoReference
+from xpo.scoring.parts import output_idle
 from xpo.scoring.score import Scoring
 from xpo.stages.heldout import held_out
 
@@ -247,9 +248,37 @@ def set_scores(module: RewardModule, feature_FK: list[list[float]]) -> None:
     module.head.features = module.head.score.__call__  # pyright: ignore
 
 
-def test_the_token_head_is_not_trained_unless_it_is_the_embedding() -> None:
+def test_what_predicts_tokens_stands_still_where_nothing_reads_it() -> None:
     module = module_of()
-    assert not module.policy.lm_head.weight.requires_grad
-    assert all(p.requires_grad for p in module.policy.model.parameters())
-    names = [name for name, _ in module.beside()[0]]
-    assert names == ["head.score.weight"]
+    embeds = module.policy.lm_head.weight
+    with output_idle(module.policy):
+        assert not embeds.requires_grad
+        assert all(p.requires_grad for p in module.policy.model.parameters())
+    assert embeds.requires_grad
+    with output_idle(module.policy, idle=False):
+        assert embeds.requires_grad
+    module.policy.lm_head.weight = module.policy.model.embed_tokens.weight
+    with output_idle(module.policy):
+        assert module.policy.lm_head.weight.requires_grad, "it embeds the tokens that are read"
+    assert [name for name, _ in module.beside()[0]] == ["head.score.weight"]
+
+
+@pytest.mark.parametrize("path", ["shared", "plain"])
+def test_a_merged_likelihood_is_of_the_same_pass(path: Any) -> None:
+    """Beside the head's loss: 0.3 times the negative log-likelihood of the good responses, by token."""
+    module, alike = module_of("sft=merged", "sft.weight=0.3"), module_of()
+    module.scoring = Scoring(path=path)
+    nll, tokens = 0.0, 0
+    for row in (rows := [dataclasses.replace(r, demo=(1.0, *(0.0,) * (len(r.responses) - 1))) for r in ROWS]):
+        ids = torch.tensor([[*row.prompt, *row.responses[0]]])
+        with torch.no_grad():
+            logp_SV = module.policy(input_ids=ids).logits[0].log_softmax(-1)
+        for t, token in enumerate(row.responses[0]):
+            nll -= float(logp_SV[len(row.prompt) - 1 + t, token])
+            tokens += 1
+    batch = batch_of(rows)
+    batch = dataclasses.replace(batch, totals=dataclasses.replace(batch.totals, tokens=float(tokens)))
+    loss, metrics = evaluated(module, batch)
+    of_pairs, _ = evaluated(alike, batch_of(ROWS))
+    assert loss == pytest.approx(of_pairs + 0.3 * nll / tokens, abs=1e-5)
+    assert float(metrics["nll_loss"][0]) == pytest.approx(nll / tokens, abs=1e-5)

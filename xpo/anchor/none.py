@@ -17,4 +17,7 @@ class NoAnchor:
     applies: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset()
     needs_reference: ClassVar[bool] = False
+    reads_reward: ClassVar[bool] = False  # what the objective eats
+    reads_tokens: ClassVar[bool] = False  # next-token distributions
+    difference: ClassVar[bool] = True  # unchanged when c(x) is added to all rewards of a prompt
     token_statistics: ClassVar[tuple[TokenStatistic, ...]] = ()

@@ -25,6 +25,9 @@ class RetainKL:
     applies: ClassVar[bool] = True
     needs: ClassVar[frozenset[str]] = frozenset({"demonstrations"})
     needs_reference: ClassVar[bool] = True
+    reads_reward: ClassVar[bool] = False  # what the objective eats
+    reads_tokens: ClassVar[bool] = True  # next-token distributions
+    difference: ClassVar[bool] = True  # unchanged when c(x) is added to all rewards of a prompt
     token_statistics: ClassVar[tuple[TokenStatistic, ...]] = (ReferenceKL(),)
 
     weight: float = 1.0
@@ -33,7 +36,7 @@ class RetainKL:
         if not 0 < self.weight < float("inf"):
             raise ValueError(f"weight must be above 0 and finite, got {self.weight} (see anchor=none)")
 
-    def __call__(self, batch: Batch, token: Mapping[str, Tensor]) -> tuple[Tensor, float]:
+    def __call__(self, batch: Batch, reward_BK: Tensor, token: Mapping[str, Tensor]) -> tuple[Tensor, float]:
         """Numerator of this micro-batch and denominator of the whole step, unweighted."""
         if batch.demo_BK is None:
             raise ValueError("anchor=retain_kl needs demonstrations, and the rows of this batch carry none")

@@ -51,6 +51,7 @@ def formula(arrow: OffPolicy) -> Formula:
         *_labels(arrow),
         *arrow.weighting.definitions,
         *_reward(arrow),
+        *_anchor(arrow),
         *_noise(arrow),
         *([("beta", repr(arrow.reward.beta))] if arrow.objective.reads_beta else []),
         *arrow.objective.definitions,
@@ -65,7 +66,7 @@ def _labels(c: OffPolicy) -> list[tuple[str, str]]:
     found = []
     if c.relabels:
         found.append(("prefer", c.reward.labels_text(c.reward_form.text())))
-    if c.objective.explicit_reward:
+    if c.objective.explicit_reward and c.reward.relabels:
         found.append(("score", c.reward.score_text()))
     return found
 
@@ -105,6 +106,11 @@ def _head(c: OffPolicy) -> list[tuple[str, str]]:
     return [("reward", f"{read}{offset}")]
 
 
+def _anchor(c: OffPolicy) -> list[tuple[str, str]]:
+    """What holds rows as they are given, before noise and weights change their masses."""
+    return [("anchor", c.anchor.term_text()[0])] if c.anchor.applies else []
+
+
 def _row_loss(c: OffPolicy) -> str:
     if c.reward.trains_head and c.reward_form.of_pairs:
         return c.objective.text("reward", "", c.margin.formula(c.reward.beta))
@@ -120,8 +126,7 @@ def _loss(c: OffPolicy) -> list[tuple[str, str]]:
         found.append(("nll", likelihood))
         loss = f"{c.sft.preference_weight!r} * {loss} + {c.sft.weight!r} * sum_b(weight * nll) / {total}"
     if c.anchor.applies:
-        text, total = c.anchor.term_text()
-        found.append(("anchor", text))
+        _, total = c.anchor.term_text()
         loss = f"{loss} + {c.anchor.weight!r} * sum_b(weight * anchor) / {total}"
     return [*found, ("loss", loss)]
 

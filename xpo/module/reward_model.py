@@ -12,13 +12,17 @@ from xpo.arrow import Scores, Steps
 from xpo.contracts import Batch
 from xpo.module.off_policy import OffPolicyModule
 from xpo.reward_model.heads import Opinion, RewardHead
-from xpo.reward_model.read import features
+from xpo.reward_model.read import features_of
 from xpo.run.metrics import Ratio
 from xpo.run.preference_metrics import preference_metrics
+from xpo.scoring.parts import output_head
+from xpo.scoring.score import response_edges
+from xpo.scoring.states import TokenStates, token_states
+from xpo.scoring.token_statistics import Distributions
 
 
 class RewardModule(OffPolicyModule):
-    """read -> head -> arrow -> loss; no token is predicted, so that log-probabilities are zeros.
+    """read -> head -> arrow -> loss; log-probabilities are zeros but for a likelihood that is merged.
 
     Members of a head are trained by the same loss, each on its own half of the rows (weights 2 and 0, so that
     the mean stays); their mean is what is measured.
@@ -33,10 +37,20 @@ class RewardModule(OffPolicyModule):
         return self.head.named_parameters(prefix="head"), self._lr_scale
 
     def scores(self, batch: Batch) -> Scores:
-        feature_BKF = features(self.policy, self.head, self.scoring, self.arrow, batch)
-        members = self.head(feature_BKF, batch.present_BK)
-        zeros_BKT = feature_BKF.new_zeros(batch.mask_BKT.shape)
-        return Scores(zeros_BKT, zeros_BKT, opinion=_mean(members), members=members)
+        states = token_states(self.scoring, self.policy, batch)
+        members = self.head(features_of(states, self.head, self.arrow, batch), batch.present_BK)
+        logp_BKT, prompt_logp_BP = self._imitated(states, batch)
+        ref_BKT = torch.zeros_like(logp_BKT)
+        return Scores(logp_BKT, ref_BKT, prompt_logp_BP, opinion=_mean(members), members=members)
+
+    def _imitated(self, states: TokenStates, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Log-probabilities where a likelihood is trained beside the head, else zeros."""
+        if not self.arrow.sft.merges:
+            return states.hidden_SD.new_zeros(batch.mask_BKT.shape, dtype=torch.float32), None
+        prompt = self.arrow.prompt_edges
+        span = slice(None) if prompt else response_edges(batch.packed)
+        found = Distributions(states.hidden_SD[states.edge_E[span]], output_head(self.policy))
+        return self.scoring.logps(found, batch, prompt)
 
     def evaluate(
         self, batch: Batch, steps: Steps, measured: bool = True, scores: Scores | None = None
@@ -53,7 +67,8 @@ class RewardModule(OffPolicyModule):
         if measured:
             reward_BK = torch.stack([member.reward_BK for member in scored]).mean(0)
             assert scores.opinion is not None
-            metrics |= preference_metrics(reward_BK, None, None, batch, scores.opinion.log_odds_BKK)
+            logp_BKT = scores.logp_BKT if self.arrow.sft.merges else None
+            metrics |= preference_metrics(reward_BK, logp_BKT, None, batch, scores.opinion.log_odds_BKK)
             if len(scored) > 1:
                 metrics["rewards/disagreement"] = _disagreement(scores.members, batch)
         return share, metrics

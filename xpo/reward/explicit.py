@@ -33,6 +33,7 @@ class Explicit:
     relabels: ClassVar[bool] = True
     reads_reward: ClassVar[bool] = True
     trains_head: ClassVar[bool] = False  # rewards are a head's, no log-ratios
+    gives_scores: ClassVar[bool] = True  # objectives of scores find them in the rows
 
     beta: float = 0.1
     scale: float = 1.0

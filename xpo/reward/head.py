@@ -12,7 +12,7 @@ from xpo.critic.base import check_lr_scale
 from xpo.registry import register
 from xpo.reward_model.folder import require_classifier
 from xpo.reward_model.heads import RewardHead
-from xpo.scoring.parts import output_head, unwrap
+from xpo.scoring.parts import output_head
 
 
 @register("reward", "head")
@@ -30,6 +30,7 @@ class HeadReward:
     relabels: ClassVar[bool] = False  # labels are used as annotated
     reads_reward: ClassVar[bool] = True
     trains_head: ClassVar[bool] = True  # rewards are a head's, no log-ratios
+    gives_scores: ClassVar[bool] = True  # objectives of scores find them in the rows
     beta: ClassVar[float] = 1.0  # rewards are what the head says
 
     members: int = 1
@@ -47,15 +48,12 @@ class HeadReward:
         return link_BK
 
     def build(self, form: Any, policy: Any, seed: int) -> RewardHead:
-        """The head, on the policy's device; what the policy predicts tokens with is trained no more.
+        """The head, on the policy's device, in at least float32.
 
         Raises ``UserError`` for an architecture that cannot be saved with a head.
         """
         require_classifier(policy)
         weight_VD = output_head(policy).weight_VD
-        inner = unwrap(policy)
-        if inner.get_output_embeddings().weight is not inner.get_input_embeddings().weight:
-            inner.get_output_embeddings().requires_grad_(False)
         dtype = torch.promote_types(weight_VD.dtype, torch.float32)
         head: RewardHead = form.head(self, weight_VD.shape[1], seed, dtype)
         return head.to(weight_VD.device)

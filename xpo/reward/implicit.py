@@ -18,6 +18,7 @@ class Implicit:
     relabels: ClassVar[bool] = False  # labels are used as annotated
     reads_reward: ClassVar[bool] = True
     trains_head: ClassVar[bool] = False  # rewards are a head's, no log-ratios
+    gives_scores: ClassVar[bool] = False  # objectives of scores find them in the rows
 
     beta: float = 0.1
 

@@ -19,6 +19,7 @@ class NoReward:
     relabels: ClassVar[bool] = False
     reads_reward: ClassVar[bool] = False
     trains_head: ClassVar[bool] = False  # rewards are a head's, no log-ratios
+    gives_scores: ClassVar[bool] = False  # objectives of scores find them in the rows
 
     beta: ClassVar[float] = 1.0  # for margins that are ratios of beta
 

@@ -12,7 +12,7 @@ from xpo.contracts import Batch
 from xpo.reward_model.heads import Opinion, RewardHead
 from xpo.scoring.parts import evaluating
 from xpo.scoring.score import Scoring
-from xpo.scoring.states import token_states
+from xpo.scoring.states import TokenStates, token_states
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +33,14 @@ def features(model: Any, head: RewardHead, scoring: Scoring, parts: Any, batch: 
 
     ``parts`` has ``reward_level`` and ``length``. A response's scores of tokens are ``token_features``.
     """
+    return features_of(token_states(scoring, model, batch), head, parts, batch)
+
+
+def features_of(states: TokenStates, head: RewardHead, parts: Any, batch: Batch) -> Tensor:
+    """The same, of states that are there already."""
     if not parts.reward_level.per_token:
-        return head.features(token_states(scoring, model, batch).last(batch))
-    feature_BKTF = token_features(model, head, scoring, batch)
+        return head.features(states.last(batch))
+    feature_BKTF = head.features(states.tokens())
     pooled = [parts.length.pool(feature_BKT, batch.mask_BKT) for feature_BKT in feature_BKTF.unbind(-1)]
     return torch.stack(pooled, dim=-1)
 

@@ -74,6 +74,21 @@ def output_head(model: Any) -> Head:
 
 
 @contextmanager
+def output_idle(model: Any, idle: bool = True) -> Iterator[None]:
+    """What predicts tokens does not train where nothing reads it (``idle``), unless it embeds them too."""
+    inner = unwrap(model)
+    found = [inner.get_output_embeddings().weight] if idle else []
+    still = [w for w in found if w.requires_grad and w is not inner.get_input_embeddings().weight]
+    for weight in still:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in still:
+            weight.requires_grad_(True)
+
+
+@contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Eval mode, and afterwards every module as it was."""
     training = [module for module in model.modules() if module.training]

@@ -21,11 +21,12 @@ def plain_hidden(model: Any, batch: Batch, span: slice) -> Tensor:
     return hidden_SD[where_E[span]]
 
 
-def plain_states(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Flat hidden states, and where each response token's own stands in them (0 where there is none)."""
+def plain_states(model: Any, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Flat hidden states, where each response token's own stands in them (0 where there is none), and where
+    that which predicts each edge."""
     hidden_SD, where_E = _hidden(model, batch)
     # a token follows the position that predicts it, in the row of the first response that has it
-    return hidden_SD, (where_E[batch.packed.edge_BKT] + 1).masked_fill(~batch.token_BKT, 0)
+    return hidden_SD, (where_E[batch.packed.edge_BKT] + 1).masked_fill(~batch.token_BKT, 0), where_E
 
 
 def _hidden(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:

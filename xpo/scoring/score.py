@@ -54,13 +54,17 @@ class Scoring:
         if prompt and batch.packed.prompt_edge_BP is None:
             raise ValueError("this batch has no prompt edges; pack it with prompt_edges=True")
         responses = response_edges(batch.packed)
-        span = slice(None) if prompt else responses
-        found = self.distributions(model, batch, span)
-        logp_E = self.logp(found, batch, span)
+        found = self.distributions(model, batch, slice(None) if prompt else responses)
+        logp_BKT, prompt_logp_BP = self.logps(found, batch, prompt)
+        return logp_BKT, prompt_logp_BP, Distributions(found.hidden_ED[responses], found.head)
+
+    def logps(self, found: Distributions, batch: Batch, prompt: bool) -> tuple[Tensor, Tensor | None]:
+        """``logp_BKT`` and, if wanted, ``prompt_logp_BP``, of the distributions of as many edges."""
+        logp_E = self.logp(found, batch, slice(None) if prompt else response_edges(batch.packed))
         prompt_logp_BP, edge_BP = None, batch.packed.prompt_edge_BP
         if prompt and edge_BP is not None:
             prompt_logp_BP = _spread(logp_E, edge_BP.clamp(min=0), edge_BP >= 0)
-        return spread(logp_E, batch), prompt_logp_BP, Distributions(found.hidden_ED[responses], found.head)
+        return spread(logp_E, batch), prompt_logp_BP
 
     def distributions(self, model: Any, batch: Batch, span: slice) -> Distributions:
         """The hidden states that predict the edges of the span, and the head over them."""

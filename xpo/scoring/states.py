@@ -14,10 +14,14 @@ from xpo.scoring.score import Scoring, shared_hidden
 
 @dataclass(frozen=True)
 class TokenStates:
-    """Flat hidden states, and where each response token's stands in them (0 where there is none)."""
+    """Flat hidden states, and where each response token's stands in them (0 where there is none).
+
+    ``edge_E`` is where the state stands that predicts each edge's token.
+    """
 
     hidden_SD: Tensor
     node_BKT: Tensor
+    edge_E: Tensor
 
     def tokens(self) -> Tensor:
         """BKTD."""
@@ -34,5 +38,6 @@ def token_states(scoring: Scoring, model: Any, batch: Batch) -> TokenStates:
     if batch.packed.node_BKT is None:
         raise ValueError("this batch's last tokens are not fed; pack it with whole=True")
     if scoring.path == "shared":
-        return TokenStates(shared_hidden(model, batch.packed), batch.packed.node_BKT)
+        packed = batch.packed
+        return TokenStates(shared_hidden(model, packed), batch.packed.node_BKT, packed.edge_node_E)
     return TokenStates(*plain_states(model, batch))

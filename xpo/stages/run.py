@@ -28,6 +28,7 @@ from xpo.run.ranks import rank
 from xpo.run.samples import Generation, Question, write_samples
 from xpo.run.say import say, settings, shown
 from xpo.run.summary import write_summary
+from xpo.scoring.parts import output_idle
 from xpo.scoring.path import choose_path
 from xpo.scoring.score import Scoring
 from xpo.stages.alignment import Alignment
@@ -102,7 +103,8 @@ def _stages(setting: Setting, argv: list[str], begin: float) -> dict[str, float]
     critic = c.critic.build(policy.model, c.seed)
     with manifest.stage("align"):
         alignment = Alignment(setting, policy, arrow, rows, measure, critic, head, finish=finish)
-        metrics = align_in_rounds(alignment)
+        with output_idle(policy.model, head is not None and not c.sft.merges):
+            metrics = align_in_rounds(alignment)
     with manifest.stage("export"):
         if head is not None:
             leave_reward_model(alignment, source.demonstrations().train, metrics)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from xpo.testing import (
+    checks_anchor,
     checks_common,
     checks_critic,
     checks_critic_option,
@@ -40,6 +41,7 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
     "reward_level": checks_reward.REWARD_LEVEL,
     "polarity": checks_reward.POLARITY,
     "margin": checks_reward.MARGIN,
+    "anchor": checks_anchor.CHECKS,
     "reduce": checks_sft.REDUCE,
     "sft": checks_sft.SFT,
     "feedback": checks_feedback.CHECKS,

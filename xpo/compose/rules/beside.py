@@ -64,6 +64,15 @@ def _vocabulary_of_the_reference(c: Composition) -> Reason | None:
     return None
 
 
+def _anchor_has_rewards(c: Composition) -> Reason | None:
+    if not c.anchor.reads_reward or c.objective.reads_reward:
+        return None
+    return Reason(
+        f"{c.choice('anchor')} holds rewards, and {c.choice('objective')} eats none.",
+        ("anchor", "objective"),
+    )
+
+
 def _critic_is_read(c: Composition) -> Reason | None:
     lacking = sorted(c.objective.critic - c.critic.gives)
     if lacking:
@@ -86,5 +95,6 @@ RULES: tuple[Rule, ...] = (
     _noise_is_in_labels,
     _weighting_has_something_to_weigh,
     _vocabulary_of_the_reference,
+    _anchor_has_rewards,
     _critic_is_read,
 )

@@ -24,8 +24,8 @@ def _nothing_reads_tokens(c: Composition) -> Reason | None:
     reads = {
         "reference": c.reference.given,
         "divergence": c.divergence.regularises,
-        "sft": bool(c.sft.weight) or c.sft.parallel,
-        "anchor": c.anchor.applies,
+        "sft": c.sft.parallel,
+        "anchor": c.anchor.reads_tokens,
         "weighting": bool(c.weighting.token_statistics),
         "objective": objective.imitates
         or objective.per_token
@@ -65,6 +65,7 @@ def _pairs_have_gaps_alone(c: Composition) -> Reason | None:
         "length": c.length.has_offset,
         "margin": not c.margin.difference,
         "weighting": c.weighting.rescales,
+        "anchor": c.anchor.reads_reward,
     }
     for group, so in wrong.items():
         if so:
@@ -110,6 +111,16 @@ def _members_have_no_statistic(c: Composition) -> Reason | None:
     return None
 
 
+def _nothing_else_is_trained_beside(c: Composition) -> Reason | None:
+    if not c.reward.trains_head or not c.critic.gives:
+        return None
+    return Reason(
+        f"{c.choice('critic')} is trained beside a policy that predicts tokens, and {c.choice('reward')} "
+        "trains a head in its place.",
+        ("critic", "objective"),
+    )
+
+
 def _a_reward_model_is_whole(c: Composition) -> Reason | None:
     if not c.reward.trains_head or not c.adapter.adapts or c.adapter.merge:
         return None
@@ -128,5 +139,6 @@ RULES: tuple[Rule, ...] = (
     _pairs_have_gaps_alone,
     _head_settings_are_read,
     _members_have_no_statistic,
+    _nothing_else_is_trained_beside,
     _a_reward_model_is_whole,
 )

@@ -28,7 +28,7 @@ def _noise_can_be_undone(c: Composition) -> Reason | None:
 
 
 def _win_rates_are_a_scorers(c: Composition) -> Reason | None:
-    if c.reward.relabels or not c.reward_form.averages:
+    if c.reward.relabels or c.reward.trains_head or not c.reward_form.averages:
         return None
     return Reason(
         f"{c.choice('reward')} takes labels as they are, and {c.choice('reward_form')} says what a scorer's "

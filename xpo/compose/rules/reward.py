@@ -97,7 +97,7 @@ def _form_fits_the_reward(c: Composition) -> Reason | None:
 
 
 def _relabelling_reaches_the_objective(c: Composition) -> Reason | None:
-    if c.objective.explicit_reward and not c.reward.relabels:
+    if c.objective.explicit_reward and not c.reward.gives_scores:
         return Reason(
             f"{c.choice('objective')} reads the scores of an explicit reward, and {c.choice('reward')} "
             "is the policy's own.",

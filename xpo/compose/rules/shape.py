@@ -20,7 +20,7 @@ def _normaliser_cancels(c: Composition) -> Reason | None:
     if c.divergence.linear or not c.objective.reads_reward:
         return None
     cancels = c.objective.difference or c.objective.absorbs_constant
-    at_fault = {"objective": cancels, "margin": c.margin.difference}
+    at_fault = {"objective": cancels, "margin": c.margin.difference, "anchor": c.anchor.difference}
     group = next((group for group, difference in at_fault.items() if not difference), None)
     if group is None:
         return None
