@@ -40,7 +40,7 @@ class Jsonl:
     training rows' scores. Raises ``DataError`` naming file, line and column.
     """
 
-    provides: ClassVar[frozenset[str]] = frozenset({"labels", "texts"})  # what an annotator may need
+    provides: ClassVar[frozenset[str]] = frozenset({"labels", "spans", "texts"})  # what may be needed
     certain_labels: ClassVar[bool] = True  # who is preferred is said without a probability
     support: ClassVar[None] = None  # responses are any text
 

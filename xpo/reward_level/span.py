@@ -32,6 +32,7 @@ class SpanLevel:
     gives_reward: ClassVar[bool] = True
     per_token: ClassVar[bool] = False
     by_spans: ClassVar[bool] = True  # reads spans, which the data alone bring
+    labels_parts: ClassVar[bool] = True  # its settings say what labels of parts are good
 
     segments: Literal["sentence", "subsentence"] = "sentence"
     span_type: str | None = None

@@ -34,6 +34,11 @@ class StepLevel:
 
     neutral: Literal["good", "drop", "half"] = "good"
 
+    @property
+    def labels_parts(self) -> bool:
+        """Whether its settings say what labels of parts are good."""
+        return self.neutral != "good"
+
     def apply(
         self, divergence: Divergence, length: Length, log_ratio_BKT: Tensor, mask_BKT: Tensor
     ) -> Tensor:

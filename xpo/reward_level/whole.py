@@ -13,6 +13,7 @@ class Whole:
 
     ends: ClassVar[bool] = True  # responses are whole: they end in EOS
     by_spans: ClassVar[bool] = False  # reads spans, which the data alone bring
+    labels_parts: ClassVar[bool] = False  # its settings say what labels of parts are good
 
     def units(self, records: Sequence[Record], nested: bool) -> list[Record]:
         """What is labelled as one: the responses."""

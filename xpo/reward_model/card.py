@@ -40,8 +40,8 @@ mean) and of tokens; config.json says under `xpo` how responses are taken apart.
 """
 
 _TOKENS = (
-    "What transformers returns is the score of the **last token alone**; the reward is the scores of all tokens "
-    "of the response, pooled as `xpo.length` in config.json says: "
+    "What transformers returns is the score of the **last token alone**; the reward is the scores of all "
+    "tokens of the response, pooled as `xpo.length` in config.json says: "
     "`xpo.reward_model.saved.load_reward(folder).opinions(records)`. "
 )
 

@@ -1,0 +1,47 @@
+"""Rules about responses that are taken apart: who labels the parts, and how many stand in a row."""
+
+from __future__ import annotations
+
+from xpo.compose.composition import Composition
+from xpo.compose.rules.reason import Reason, Rule
+
+
+def _spans_are_there(c: Composition) -> Reason | None:
+    if not c.reward_level.by_spans:
+        return None
+    if "spans" not in c.data.provides:
+        return Reason(
+            f"{c.choice('reward_level')} takes labels from spans of errors, and {c.choice('data')} has none.",
+            ("data", "reward_level"),
+        )
+    if "labels" not in c.annotator.needs:
+        return Reason(
+            f"{c.choice('reward_level')} takes labels from spans of errors in the data, and "
+            f"{c.choice('annotator')} labels whole responses.",
+            ("annotator", "reward_level"),
+        )
+    return None
+
+
+def _labels_of_parts_are_read(c: Composition) -> Reason | None:
+    if not c.reward_level.labels_parts or "labels" in c.feedback.gives:
+        return None
+    return Reason(
+        f"{c.choice('reward_level')}, as it is set, is about labels of parts, good or bad, and "
+        f"{c.choice('feedback')} gives {', '.join(sorted(c.feedback.gives))}.",
+        ("feedback", "reward_level"),
+    )
+
+
+def _segments_stand_together(c: Composition) -> Reason | None:
+    """A head reads all segments of an answer at once; log-ratios of each are of a row of its own."""
+    if not c.reward_level.by_spans or c.reward.trains_head or c.arity.sizes[0] == 1:
+        return None
+    return Reason(
+        f"{c.choice('reward')} makes each segment a response to what stands before it, and "
+        f"{c.choice('arity')} takes several responses to one prompt.",
+        ("arity", "reward"),
+    )
+
+
+RULES: tuple[Rule, ...] = (_spans_are_there, _labels_of_parts_are_read, _segments_stand_together)
