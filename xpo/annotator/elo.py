@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from math import isfinite
 from typing import Any, ClassVar, Literal
@@ -78,12 +79,8 @@ class Elo:
         played = [game for record in records for game in self._games(record)]
         names = list(dict.fromkeys(name for one, other, _ in played for name in (one, other)))
         number = {name: i for i, name in enumerate(names)}
-        games: list[Game] = [(number[one], number[other], share) for one, other, share in played]
-        fit: Any = {
-            "bradley_terry": lambda: bradley_terry(games, len(names), self.ridge or RIDGE),
-            "sequential": lambda: sequential(games, len(names), self.k_factor or K_FACTOR),
-        }[self.method]
-        return dict(zip(names, fit().tolist(), strict=True)) if games else {}
+        games = tuple((number[one], number[other], share) for one, other, share in played)
+        return dict(zip(names, _fitted(self, games, len(names)), strict=True)) if games else {}
 
     def _games(self, record: Record) -> Iterator[tuple[Hashable, Hashable, float]]:
         players, merit = self._players(record), record.merit
@@ -116,6 +113,13 @@ class Elo:
                     "needs comparisons (ranks, scores or wins of several responses)"
                 )
         return tuple(rating[league, player] for player in players)
+
+
+@lru_cache(maxsize=4096)  # of a thousand prompts with four ranked responses few are different
+def _fitted(option: Elo, games: tuple[Game, ...], players: int) -> tuple[float, ...]:
+    if option.method == "sequential":
+        return tuple(sequential(games, players, option.k_factor or K_FACTOR).tolist())
+    return tuple(bradley_terry(games, players, option.ridge or RIDGE).tolist())
 
 
 def _wins(row: Sequence[float]) -> tuple[tuple[float, ...], ...]:
