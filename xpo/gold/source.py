@@ -96,6 +96,9 @@ class GoldSource:
             return self._population(build.contrast_rows(self.world, ref_logp_XN))
         wanted = build.Wanted(needs, self._from_pairs, self._parts.feedback.splits_ties)
         rows = build.population_rows(self.world, ref_logp_XN, wanted, self._labels(ref_logp_XN))
+        if len(rows) < self.world.prompts:
+            counts = self._counts["train"] = Counts(read=self.world.prompts, kept=len(rows))
+            counts.drop("no two responses told apart", self.world.prompts - len(rows))
         mismatched = self._parts.objective.statistic_rows == "mismatched"
         probes = build.probe_rows(self.world, ref_logp_XN) if mismatched else None
         return self._population(rows, probes)
@@ -148,8 +151,8 @@ class GoldSource:
 
     def _population(self, rows: list[Row], probes: list[Row] | None = None) -> Rows:
         if not rows:
-            choice = self._parts.choice("annotator")
-            raise DataError(f"{choice} tells no two responses of any prompt apart: no row is left")
+            name = type(self._parts.annotator).__name__
+            raise DataError(f"no row is left: {name} tells no two responses of any prompt apart")
         return Rows(rows, rows, probes, population=True)
 
     def _sampled(self, ref_logp_XN: Tensor, split: str, needs: frozenset[str]) -> list[Row]:
