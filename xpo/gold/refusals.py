@@ -20,12 +20,12 @@ def labels_refusal(parts: Any, drawn: bool, size: int | None) -> Refusal | None:
         return _of_others(parts, bool(labelled), drawn, size)
     told = _told(parts)
     if not labelled:
-        text = f"nobody labels with {parts.choice('feedback')}, so annotator.{{}} is not read."
+        text = f"nobody labels with {parts.choice('feedback')}, so {{}} not read."
         return _unread(text, told)
     read = _read(parts, drawn, size)
     what = ", ".join(sorted(_needs(parts)))
     unread = _unread(
-        f"annotator.{{}} is not read: {parts.choice('feedback')} with {parts.choice('objective')} takes "
+        f"{{}} not read: {parts.choice('feedback')} with {parts.choice('objective')} takes "
         f"{what} from {'drawn records' if drawn else 'exact expectations'}.",
         {name: default for name, default in told.items() if name not in read},
     )
@@ -43,7 +43,8 @@ def _told(parts: Any) -> dict[str, Any]:
 def _unread(text: str, told: dict[str, Any]) -> Refusal | None:
     if not told:
         return None
-    return text.format(" and annotator.".join(told)), tuple(f"annotator.{k}={v}" for k, v in told.items())
+    names = " and ".join(f"annotator.{name}" for name in told) + (" is" if len(told) == 1 else " are")
+    return text.format(names), tuple(f"annotator.{name}={default}" for name, default in told.items())
 
 
 def _needs(parts: Any) -> frozenset[str]:
