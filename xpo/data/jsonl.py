@@ -16,7 +16,7 @@ from xpo.data.errors import BadRow, DataError
 from xpo.data.files import read_rows
 from xpo.data.lines import Raw
 from xpo.data.parse import parse
-from xpo.data.parts import SEPARATOR, require_wrong_steps
+from xpo.data.parts import SEPARATOR, require_wrong_steps, separator
 from xpo.data.record import Record, Splits
 from xpo.data.splits import held_out, mark_shared, shuffled
 from xpo.data.standardise import standardised
@@ -33,11 +33,11 @@ class Jsonl:
 
     The reader follows from the path, the format from the columns of the first row (TRL's names, or
     ``completions`` with ``scores`` or ``ranks``), unless ``format`` says it; rows without labels are for an
-    annotator to label. Held out is ``test_path``,
-    ``test_split``, or ``test_fraction`` of the prompts (0.1 if none of the three is given). Lengths are in
-    tokens; ``max_length`` null is the model's window. ``step_separator`` stands between the steps of a
-    solution (TRL's ``completions`` with ``labels``). ``standardise_scores``: mean 0 and variance 1 over the
-    training rows' scores. Raises ``DataError`` naming file, line and column.
+    annotator to label. ``step_separator`` stands between the steps of a solution (TRL's ``completions`` with
+    ``labels``); ``\\n`` in it is a line break, ``\\t`` a tab. Held out is ``test_path``, ``test_split``, or
+    ``test_fraction`` of the prompts (0.1 if none of the three is given). Lengths are in tokens;
+    ``max_length`` null is the model's window. ``standardise_scores``: mean 0 and variance 1 over the training
+    rows' scores. Raises ``DataError`` naming file, line and column.
     """
 
     provides: ClassVar[frozenset[str]] = frozenset({"labels", "spans", "texts"})  # what may be needed
@@ -52,7 +52,7 @@ class Jsonl:
     test_split: str | None = None
     subset: str | None = None
     format: Literal["auto", "preference", "list", "unpaired", "scored", "stepwise", "demonstration"] = "auto"
-    step_separator: str = "\n"
+    step_separator: str = r"\n"
     columns: dict[str, str | None] = field(default_factory=dict)
     limit: int | None = None
     shuffle_seed: int | None = None
@@ -146,13 +146,14 @@ class Jsonl:
     def _demonstrations(self, path: str, counts: Counts) -> list[Record]:
         handler = self._handler(counts)
         rows = read_rows(path, handler)
-        return _parsed(rows, "auto", {}, path, counts, handler, self.step_separator)
+        return _parsed(rows, "auto", {}, path, counts, handler, separator(self.step_separator))
 
     def _records(self, path: str, split: str | None, counts: Counts) -> list[Record]:
         handler = self._handler(counts)
         rows = read_rows(path, handler, split=split, subset=self.subset)
         columns = {ours: theirs for ours, theirs in self.columns.items() if theirs is not None}
-        return _parsed(rows, self.format, columns, path, counts, handler, self.step_separator)
+        between = separator(self.step_separator)
+        return _parsed(rows, self.format, columns, path, counts, handler, between)
 
     def _handler(self, counts: Counts) -> Callable[[BadRow], None]:
         return partial(_count, counts) if self.on_bad_row == "skip" else _stop
@@ -173,7 +174,7 @@ def _parsed(
     path: str,
     counts: Counts,
     on_bad: Callable[[BadRow], None],
-    separator: str,
+    between: str,
 ) -> list[Record]:
     counts.read = len(rows) + counts.dropped.total()
     found = list(dict.fromkeys(column for _, row in rows for column in row))
@@ -185,20 +186,20 @@ def _parsed(
     records = []
     for where, row in rows:
         try:
-            records.append(_record(form, read, row, where, separator))
+            records.append(_record(form, read, row, where, between))
         except BadRow as error:
             on_bad(error)
     return records
 
 
-def _record(form: str, read: dict[str, str], row: dict[str, Any], where: str, separator: str) -> Record:
+def _record(form: str, read: dict[str, str], row: dict[str, Any], where: str, between: str) -> Record:
     values = {ours: row[theirs] for ours, theirs in read.items() if theirs in row}
     for column in FORMATS[form].required:
         if column not in values:
             there = ", ".join(row) or "none"
             problem = f"column {column!r} is missing (found: {there}).{did_you_mean(column, row)}"
             raise BadRow(where, "missing column", problem, FORMATS[form].example)
-    record = parse(form, {**values, SEPARATOR: separator}, where)
+    record = parse(form, {**values, SEPARATOR: between}, where)
     problem = "" if record.labelled else misspelt(form, row.keys() - read.values())
     if problem:
         raise BadRow(where, "missing column", problem, FORMATS[form].example)

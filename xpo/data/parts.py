@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
@@ -13,6 +14,12 @@ from xpo.data.words import Malformed, blank, joined, text_of
 
 SEPARATOR = "step_separator"
 """Among a row's values: what stands between two steps (the data option's)."""
+
+
+def separator(written: str) -> str:
+    """What stands between two steps, from a setting in which \\n, \\t and \\\\ are spelt out."""
+    spelt = {"n": "\n", "t": "\t", "\\": "\\"}
+    return re.sub(r"\\([nt\\])", lambda match: spelt[match[1]], written)
 
 
 def stepwise(values: Values, where: str) -> Record:
@@ -78,10 +85,10 @@ def _listed(values: Values) -> tuple[str, tuple[Step, ...]]:
     empty = next((i for i, step in enumerate(steps) if blank(step)), None)
     if empty is not None:
         raise Malformed("empty response", f"column 'completions[{empty}]' is an empty step")
-    separator = str(values[SEPARATOR])
-    ends = accumulate(len(step) + (len(separator) if i else 0) for i, step in enumerate(steps))
+    between = str(values[SEPARATOR])
+    ends = accumulate(len(step) + (len(between) if i else 0) for i, step in enumerate(steps))
     said = [_label(label, f"labels[{i}]") for i, label in enumerate(labels)]
-    return separator.join(steps), tuple(map(Step, ends, said))
+    return between.join(steps), tuple(map(Step, ends, said))
 
 
 def _marked(values: Values) -> tuple[Any, tuple[Step, ...]]:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from xpo.data.parts import separator
 from xpo.errors import UserError
 from xpo.reward_model.heads import RewardHead
 from xpo.run.export import whole_folder
@@ -45,9 +46,9 @@ class Meaning:
     @classmethod
     def of(cls, config: dict[str, Any], offset: tuple[float, ...], sign: int = 1) -> Meaning:
         """From a composition's config."""
-        separator = str(config["data"].get("step_separator", "\n"))
+        between = separator(config["data"].get("step_separator", r"\n"))
         groups = {name: dict(config[name]) for name in GROUPS}
-        return cls(**groups, offset=offset, sign=sign, step_separator=separator)
+        return cls(**groups, offset=offset, sign=sign, step_separator=between)
 
     @classmethod
     def read(cls, node: Any, where: str) -> Meaning:
@@ -68,10 +69,10 @@ class Meaning:
             )
         if sign not in (1, -1):
             raise UserError(f"{where}: {KEY}.sign in its config.json must be 1 or -1, got {sign}")
-        separator = node.get("step_separator", "\n")
-        if not isinstance(separator, str) or not separator:
+        between = node.get("step_separator", "\n")
+        if not isinstance(between, str) or not between:
             raise UserError(
-                f"{where}: {KEY}.step_separator in its config.json must be a text, got {separator!r}"
+                f"{where}: {KEY}.step_separator in its config.json must be a text, got {between!r}"
             )
         return cls(**{**node, "offset": tuple(offset)})
 
