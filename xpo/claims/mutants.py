@@ -9,10 +9,12 @@ import dataclasses
 import sys
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from xpo.arrow import OffPolicy, Ratio, Scores
 from xpo.contracts import Batch, Step
+from xpo.reward_model.heads import PreferenceHead
 
 
 def flip() -> None:
@@ -57,6 +59,17 @@ def double() -> None:
     OffPolicy.rewards = rewards
 
 
+def straight() -> None:
+    """A preference model without its cycles: differences of rewards alone."""
+    right = PreferenceHead.features
+
+    def features(self: PreferenceHead, hidden: Tensor) -> Tensor:
+        feature = right(self, hidden)
+        return feature * (torch.arange(feature.shape[-1], device=feature.device) == 0)
+
+    PreferenceHead.features = features
+
+
 class _Identity:
     """A divergence whose link is the log-ratio itself."""
 
@@ -67,7 +80,12 @@ class _Identity:
         return log_u
 
 
-MUTANTS: dict[str, Callable[[], None]] = {"flip": flip, "linear": linear, "double": double}
+MUTANTS: dict[str, Callable[[], None]] = {
+    "flip": flip,
+    "linear": linear,
+    "double": double,
+    "straight": straight,
+}
 
 
 def main(argv: list[str]) -> None:
