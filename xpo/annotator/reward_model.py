@@ -15,6 +15,7 @@ from xpo.data.record import Record
 from xpo.registry import register
 from xpo.reward_model.ask import hash_of, load, scores_alone, tell_cuts
 from xpo.reward_model.saved import TOKENS
+from xpo.reward_model.solution import by_parts, rewards
 
 KEY = "annotator.path"
 
@@ -27,8 +28,10 @@ class RewardModel(Labeller):
     ``path``: the ``model/`` of a run with reward=head, somebody else's classifier of one label, or several of
     these. Members of one head and of several folders are combined alike, response by response: ``mean`` (null
     is that), ``min``, or ``uncertainty``: mean - ``penalty`` * variance over members (Coste et al. 2023,
-    arXiv 2310.02743). ``tokens`` are positions of a forward pass. Raises ``ValueError`` for keys that
-    nothing would read, ``UserError`` for a folder that scores no single responses.
+    arXiv 2310.02743). A model of steps or spans has log-probabilities as scores: of all parts of a response
+    being right (``parts`` null, or product), of the ``minimum``, of the ``mean``. ``tokens`` are positions of
+    a forward pass. Raises ``ValueError`` for keys that nothing would read, ``UserError`` for a folder that
+    scores no single responses.
     """
 
     gives: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores", "wins"})
@@ -36,6 +39,7 @@ class RewardModel(Labeller):
     path: str | tuple[str, ...]
     combine: Literal["mean", "min", "uncertainty"] | None = None
     penalty: float | None = None
+    parts: Literal["product", "minimum", "mean"] | None = None
     tokens: int = TOKENS
 
     def __post_init__(self) -> None:
@@ -53,6 +57,8 @@ class RewardModel(Labeller):
         told = [scores_alone(path, KEY) for path in self.paths]
         if len(told) == 1 and told[0] is not None:
             self._check_members(int(told[0].reward.get("members", 1)))
+        if all(meaning is not None for meaning in told):
+            self._check_parts(any(meaning is not None and meaning.by_parts for meaning in told))
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -61,13 +67,16 @@ class RewardModel(Labeller):
     def fingerprint(self, desk: Desk) -> str:
         """The models' hashes, in any order, and what is made of their scores."""
         models = sorted(hash_of(path, KEY) for path in self.paths)
-        return repr((type(self).__name__, self.combine or "mean", self.penalty, models))
+        how = (self.combine or "mean", self.penalty, self.parts or "product")
+        return repr((type(self).__name__, *how, models))
 
     def judge(self, records: Sequence[Record], desk: Desk) -> Iterator[Verdict]:
         """Scores and wins; ``why`` has each member's scores where there are several."""
         models = [load(path, KEY, pairs=False) for path in self.paths]
         self._check_members(sum(model.members for model in models))
-        for said in zip(*(model.opinions(records, self.tokens) for model in models), strict=True):
+        self._check_parts(any(by_parts(model) for model in models))
+        how = self.parts or "product"
+        for said in zip(*(rewards(model, records, how, self.tokens) for model in models), strict=True):
             members = [opinion.reward_BK for opinions in said for opinion in opinions]
             reward_MK = torch.stack(members).double()
             score_K = self.combined(reward_MK)
@@ -86,6 +95,12 @@ class RewardModel(Labeller):
         if self.penalty is None:
             return mean_K
         return mean_K - self.penalty * (reward_MK - mean_K).square().mean(0)
+
+    def _check_parts(self, are_read: bool) -> None:
+        if self.parts is not None and not are_read:
+            raise ValueError(
+                f"parts={self.parts} is not read: no model judges parts of responses (reward_level=step, span)"
+            )
 
     def _check_members(self, members: int) -> None:
         if members == 1 and self.combine is not None:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from xpo import registry
 from xpo.data.parts import separator
 from xpo.errors import UserError
 from xpo.reward_model.heads import RewardHead
@@ -42,6 +43,11 @@ class Meaning:
     offset: tuple[float, ...] = ()
     sign: int = 1
     step_separator: str = "\n"
+
+    @property
+    def by_parts(self) -> bool:
+        """Whether a score is of a response up to the end of one of its parts, and not of all of it."""
+        return not registry.component("reward_level", str(self.reward_level["name"])).ends
 
     @classmethod
     def of(cls, config: dict[str, Any], offset: tuple[float, ...], sign: int = 1) -> Meaning:

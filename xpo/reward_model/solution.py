@@ -64,7 +64,11 @@ def judged_parts(
     the folder. ``tokens`` are positions of a forward pass. Raises ``UserError`` for a model of whole
     responses, and for a response that does not fit into the model's window.
     """
-    _require_parts(saved)
+    if not by_parts(saved):
+        raise UserError(
+            "this reward model scores whole responses, and knows no parts of them: train one with "
+            "reward_level=step or span (algo=reward_prm, reward_span), or ask it for opinions"
+        )
     asked = [_Asked.of(saved, record) for record in records]
     said = saved.of_tokens([row for one in asked for row in one.rows], tokens)
     for one in asked:
@@ -75,10 +79,13 @@ def judged_parts(
         )
 
 
-def solution_rewards(
+def rewards(
     saved: SavedReward, records: Sequence[Record], how: str = "product", tokens: int = TOKENS
 ) -> Iterator[tuple[Opinion, ...]]:
-    """Each member's log scores of each record's responses, where other models have rewards."""
+    """Each member's opinion of each record's responses as wholes: of a model of parts the log score."""
+    if not by_parts(saved):
+        yield from saved.opinions(records, tokens)
+        return
     for said in judged_parts(saved, records, tokens):
         score_KM = torch.stack([judged.log_score_M(how) for judged in said])
         yield tuple(Opinion(score_K) for score_K in score_KM.unbind(1))
@@ -176,9 +183,6 @@ def _at_tokens(
     return score_T
 
 
-def _require_parts(saved: SavedReward) -> None:
-    if saved.meaning is None or saved.judge.parts.reward_level.ends:
-        raise UserError(
-            "this reward model scores whole responses, and knows no parts of them: train one with "
-            "reward_level=step or span (algo=reward_prm, reward_span), or ask it for opinions"
-        )
+def by_parts(saved: SavedReward) -> bool:
+    """Whether a saved model judges parts of responses."""
+    return saved.meaning is not None and saved.meaning.by_parts
