@@ -99,7 +99,7 @@ class RewardModel(Labeller):
     def _check_parts(self, are_read: bool) -> None:
         if self.parts is not None and not are_read:
             raise ValueError(
-                f"parts={self.parts} is not read: no model judges parts of responses (reward_level=step, span)"
+                f"parts={self.parts} is not read: no model judges parts of a response (reward_level=step)"
             )
 
     def _check_members(self, members: int) -> None:
