@@ -10,6 +10,7 @@ VERBS = {
     "inspect": "xpo.explain.inspect:main",
     "list": "xpo.explain.options:main",
     "label": "xpo.labelling.label:main",
+    "agreement": "xpo.agreement.command:main",
     "revise": "xpo.judge.verb:main",
 }
 """Verb -> ``module:function``; the function takes the arguments behind the verb, returns the exit code."""
