@@ -10,6 +10,7 @@ from string import Template
 from xpo.agreement.measures import Bin
 from xpo.agreement.report import Report
 from xpo.run.files import write_text
+from xpo.written import written
 
 _PAGE = Path(__file__).with_name("page.html")
 _SIZE, _LEFT, _TOP = 400.0, 56.0, 12.0
@@ -25,7 +26,7 @@ def write_page(path: Path, report: Report) -> Path:
         for line in report.lines
     )
     about = ", ".join(
-        f"{key}={value}" for key, value in report.about["annotator"].items() if value is not None
+        f"{key}={written(value)}" for key, value in report.about["annotator"].items() if value is not None
     )
     page = Template(_PAGE.read_text(encoding="utf-8")).substitute(
         title=escape(report.title),
@@ -40,7 +41,7 @@ def _section(report: Report) -> str:
     if report.error is None:
         return "<p>The annotator gives no probabilities, so there is no calibration curve.</p>"
     bins = "\n".join(
-        f"<tr><th>{100 * one.low:.0f} to {100 * one.high:.0f} %</th><td>{one.pairs:g}</td>"
+        f"<tr><th>{100 * one.low:.0f} to {100 * one.high:.0f} %</th><td>{one.pairs:.0f}</td>"
         f"<td>{100 * one.predicted:.1f} %</td><td>{100 * one.observed:.1f} %</td></tr>"
         for one in report.bins
     )
@@ -58,12 +59,12 @@ def curve(bins: Sequence[Bin]) -> str:
     points = [(_x(one.predicted), _y(one.observed)) for one in bins]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     dots = "".join(
-        f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="5"><title>{one.pairs:g} pairs: mean probability '
+        f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="5"><title>{one.pairs:.0f} pairs: mean probability '
         f"{100 * one.predicted:.1f} %, label {100 * one.observed:.1f} %</title></circle>"
         for one, (x, y) in zip(bins, points, strict=True)
     )
     return (
-        f'<svg viewBox="0 0 {_LEFT + _SIZE + 14:.0f} {height:.0f}" role="img" '
+        f'<svg viewBox="0 0 {_LEFT + _SIZE + 24:.0f} {height:.0f}" role="img" '
         'aria-label="Calibration: how often the label agrees, over the probability that the annotator gives">'
         f"{_axes()}"
         f'<line class="ideal" x1="{_x(0)}" y1="{_y(0)}" x2="{_x(1)}" y2="{_y(1)}"/>'
