@@ -21,6 +21,8 @@ if do == "kill":
     os.kill(os.getpid(), signal.SIGKILL)
 if do == "bad":
     print("noise"); print("xpo: no such file\\nmend it", file=sys.stderr); sys.exit(2)
+if do == "ask":
+    print("xpo: waiting: 2 of 7 rows", file=sys.stderr); sys.exit(3)
 if do == "crash":
     raise RuntimeError("boom")
 if do == "wait":
@@ -51,6 +53,12 @@ def test_nothing_that_a_cell_does_touches_another(tmp_path, program):
     assert found["bad"] == ("failed", "no such file mend it")
     assert found["fine"] == ("done", "")
     assert [row.metrics for row in rows if row.status == "done"] == [{"x": 1.0}]
+
+
+def test_a_cell_that_waits_is_told_apart(tmp_path, program):
+    rows = []
+    apart.run_apart(jobs(tmp_path, "ask"), 1, [], rows.append)
+    assert (rows[0].status, rows[0].reason) == ("waiting", "waiting: 2 of 7 rows")
 
 
 def test_ctrl_c_ends_the_running_cells_and_keeps_what_is_done(tmp_path, program, monkeypatch):

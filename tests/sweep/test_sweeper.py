@@ -8,7 +8,7 @@ import pytest
 
 from xpo import cli
 from xpo.compose import Refused
-from xpo.errors import UserError
+from xpo.errors import UserError, Waiting
 
 
 @pytest.fixture
@@ -62,6 +62,23 @@ def test_refusals_alone_are_no_failure(sweep):
     code, rows, _ = sweep("-m", "divergence=js,total_variation")
     assert code == 0
     assert [row["status"] for row in rows.values()] == ["refused", "done"]
+
+
+def test_a_cell_that_waits_for_a_person_is_neither_done_nor_failed(sweep):
+    def job(config, out):
+        if config.seed == 1:
+            raise Waiting("rows have no label", 2, 7)
+        if config.seed == 3:
+            raise ZeroDivisionError
+
+    code, rows, printed = sweep("-m", "seed=1,2", job=job)
+    assert code == 3
+    assert [(row["status"], row.get("reason")) for row in rows.values()] == [
+        ("waiting", "waiting: 2 of 7 rows have no label"),
+        ("done", None),
+    ]
+    assert "1 waiting" in printed.out
+    assert sweep("-m", "seed=1,3", job=job)[0] == 1  # a failure counts more
 
 
 def test_a_refusal_from_inside_a_run_is_a_refusal_and_bad_input_a_failure(sweep):
