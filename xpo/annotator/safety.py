@@ -16,6 +16,7 @@ from xpo.registry import register
 from xpo.reward_model.ask import hash_of, load, scores_alone, tell_cuts
 from xpo.reward_model.folder import Meaning
 from xpo.reward_model.saved import TOKENS
+from xpo.reward_model.solution import rewards
 
 HELPFULNESS, COST = "annotator.helpfulness", "annotator.cost"
 
@@ -64,7 +65,7 @@ class Safety(Labeller):
         )
         _check_reward(helpful.meaning, f"{HELPFULNESS}={self.helpfulness}")
         _check_cost(costly.meaning, f"{COST}={self.cost}")
-        said = (model.opinions(records, self.tokens) for model in (helpful, costly))
+        said = rewards(helpful, records, tokens=self.tokens), costly.opinions(records, self.tokens)
         for pair in zip(*said, strict=True):
             reward_K, told_K = (
                 torch.stack([o.reward_BK for o in opinions]).double().mean(0) for opinions in pair
@@ -91,6 +92,8 @@ def _check_cost(meaning: Meaning | None, where: str) -> None:
         return
     if meaning.sign > 0:
         raise UserError(f"{where} is a reward model (high is good): give one that was trained on costs")
+    if meaning.by_parts:
+        raise UserError(f"{where} judges parts of responses: a cost is of a whole one")
     if any(meaning.offset):
         raise UserError(
             f"{where}: {list(meaning.offset)} is taken off its costs, so that 0 is not their limit"
