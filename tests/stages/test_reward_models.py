@@ -1,4 +1,4 @@
-"""Whole runs: a reward model is trained; transformers loads its folder, and the next run is labelled by it."""
+"""Whole runs: a reward model is trained, transformers loads its folder, another run asks it."""
 
 from __future__ import annotations
 
