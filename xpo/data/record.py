@@ -118,8 +118,9 @@ class Annotator(Protocol):
 
     ``needs``: what the data must provide. ``gives`` (of contracts.FEEDBACK): what labels it can give.
     ``needs_policy``: the desk must hold the policy that the rows are for (``xpo.annotator.base.Desk``).
-    ``quadratic``: it asks about every pair of a record's responses. ``label_model``: the exact model that its
-    labels are drawn from (``xpo.gold.labels.LabelModel``), None for all but the gold world's own.
+    ``quadratic``: it asks about every pair of a record's responses. ``label_model`` (it may be a
+    property): the exact model that its labels are drawn from (``xpo.gold.labels.LabelModel``), None for all
+    but the gold world's own.
     ``fingerprint``: all that labels depend on beside the record.
     """
 
@@ -127,9 +128,6 @@ class Annotator(Protocol):
     gives: ClassVar[frozenset[str]]
     needs_policy: ClassVar[bool]
     quadratic: ClassVar[bool]
-
-    @property
-    def label_model(self) -> Any: ...
 
     def fingerprint(self, desk: Any) -> str: ...
 
@@ -144,7 +142,8 @@ class Feedback(Protocol):
     is what an example can carry if the record does. ``in_expectation``: of what the gold world's population
     mode knows the expectation, so that nothing has to be drawn. ``contrasts``: demonstrations stand against
     the model's own samples, so that no annotator labels them. ``soft_masses``: comparisons are probabilities
-    of winning. ``splits_ties``: a tie is half a comparison for each side. These two may be properties.
+    of winning. ``splits_ties``: a tie is half a comparison for each side. ``labels_from_pairs``: good and bad
+    are the two sides of comparisons, no verdicts on single responses. These three may be properties.
     """
 
     gives: ClassVar[frozenset[str]]
