@@ -30,6 +30,8 @@ HEAD_CASES = [
         "head in its place",
     ),
     (["algo=reward_bt", "adapter=lora", "adapter.merge=false"], "exported as one model"),
+    (["algo=reward_pm", "reward.sign=-1"], "gives no score of one"),
+    (["algo=dpo", "feedback.labels=data"], "would change nothing"),
     (["algo=cringe", "feedback=preference", "arity=pair", "anchor=centred"], "eats none"),
     (["algo=dpo", "divergence=js", "anchor=centred"], "anchor=centred declares"),
 ]

@@ -26,12 +26,19 @@ class Format:
 FORMATS = {
     "preference": Format(
         ("chosen", "rejected"),
-        ("prompt", "score_chosen", "score_rejected", "margin", "answer", "models"),
+        ("prompt", "score_chosen", "score_rejected", "margin", "answer", "models")
+        + ("label_chosen", "label_rejected"),
         '{"prompt": "What is 2 + 2?", "chosen": " 4.", "rejected": " 5."}',
+    ),
+    "numbered": Format(
+        ("prompt", "response_0", "response_1"),
+        ("preferred_id", "label_0", "label_1", "answer", "models"),
+        '{"prompt": "What is 2 + 2?", "response_0": " 5.", "response_1": " 4.", "preferred_id": 1}',
+        labels=("preferred_id",),
     ),
     "list": Format(
         ("prompt", "completions"),
-        ("scores", "ranks", "wins", "margins", "answer", "models", "spans"),
+        ("scores", "ranks", "wins", "margins", "labels", "answer", "models", "spans"),
         '{"prompt": "What is 2 + 2?", "completions": [" 4.", " 5.", " 22."], "scores": [1.0, 0.2, 0.0]}',
         labels=("scores", "ranks"),
     ),
@@ -60,6 +67,7 @@ FORMATS = {
 
 _SIGNS: tuple[tuple[str, frozenset[str]], ...] = (
     ("preference", frozenset({"chosen", "rejected"})),
+    ("numbered", frozenset({"prompt", "response_0", "response_1"})),
     ("list", frozenset({"prompt", "completions", "scores"})),
     ("list", frozenset({"prompt", "completions", "ranks"})),
     ("stepwise", frozenset({"prompt", "completions", "labels"})),
@@ -81,6 +89,11 @@ _ALIASES = {
     "score_chosen": ("chosen_score",),
     "score_rejected": ("rejected_score",),
     "messages": ("conversations", "conversation"),
+    "preferred_id": ("safer_response_id", "better_response_id"),
+    "label_chosen": ("safe_chosen",),
+    "label_rejected": ("safe_rejected",),
+    "label_0": ("is_response_0_safe",),
+    "label_1": ("is_response_1_safe",),
 }
 
 CANONICAL = tuple(

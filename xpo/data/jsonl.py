@@ -51,7 +51,9 @@ class Jsonl:
     split: str | None = None
     test_split: str | None = None
     subset: str | None = None
-    format: Literal["auto", "preference", "list", "unpaired", "scored", "stepwise", "demonstration"] = "auto"
+    format: Literal[
+        "auto", "preference", "numbered", "list", "unpaired", "scored", "stepwise", "demonstration"
+    ] = "auto"
     step_separator: str = r"\n"
     columns: dict[str, str | None] = field(default_factory=dict)
     limit: int | None = None

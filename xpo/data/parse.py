@@ -13,7 +13,9 @@ from xpo.data.record import Record, Text
 from xpo.data.values import (
     Values,
     answer_of,
+    both_labels,
     label_of,
+    labels_of,
     margins_of,
     models_of,
     number,
@@ -53,8 +55,23 @@ def _preference(values: Values, where: str) -> Record:
     if values.get("margin") is not None:
         margin = number(values["margin"], "margin")
         margins = ((0.0, margin), (-margin, 0.0))
-    models = models_of(values, 2)
-    return Record(prompt, responses, (0, 1), scores, margins=margins, models=models, where=where)
+    models, labels = models_of(values, 2), both_labels(values, ("label_chosen", "label_rejected"))
+    return Record(
+        prompt, responses, (0, 1), scores, labels=labels, margins=margins, models=models, where=where
+    )
+
+
+def _numbered(values: Values, where: str) -> Record:
+    """Two responses, the number of the better one, and what is said of each."""
+    texts = (_response(values, "response_0"), _response(values, "response_1"))
+    prompt, responses = joined(_prompt(values), texts)
+    better, ranks = values.get("preferred_id"), None
+    if better is not None:
+        if isinstance(better, bool) or better not in (0, 1):
+            raise Malformed("wrong type", f"column 'preferred_id' must be 0 or 1, got {better!r:.60}")
+        ranks = (0, 1) if better == 0 else (1, 0)
+    models, labels = models_of(values, 2), both_labels(values, ("label_0", "label_1"))
+    return Record(prompt, responses, ranks, labels=labels, models=models, where=where)
 
 
 def _list(values: Values, where: str) -> Record:
@@ -80,6 +97,7 @@ def _list(values: Values, where: str) -> Record:
         ranks,
         scores,
         wins=wins,
+        labels=labels_of(values, len(items)),
         margins=margins,
         models=models,
         spans=spans,
@@ -117,6 +135,7 @@ def _demonstration(values: Values, where: str) -> Record:
 
 _PARSERS: dict[str, Callable[[Values, str], Record]] = {
     "preference": _preference,
+    "numbered": _numbered,
     "list": _list,
     "unpaired": _unpaired,
     "scored": _scored,

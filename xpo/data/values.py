@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xpo.data.shape import Matrix
@@ -36,17 +36,22 @@ def number(value: Any, column: str) -> float:
 
 def numbers(values: Values, column: str, size: int) -> tuple[float, ...] | None:
     """A number for each of ``size`` responses; None where the row has none."""
+    items = _listed(values, column, size, "numbers")
+    return None if items is None else tuple(number(item, f"{column}[{i}]") for i, item in enumerate(items))
+
+
+def _listed(values: Values, column: str, size: int, what: str) -> Sequence[Any] | None:
     items = values.get(column)
     if items is None:
         return None
     if not isinstance(items, list | tuple):
-        raise Malformed("wrong type", f"column {column!r} must be a list of numbers, got {items!r:.60}")
+        raise Malformed("wrong type", f"column {column!r} must be a list of {what}, got {items!r:.60}")
     if len(items) != size:
         raise Malformed(
             "unequal lengths",
             f"column {column!r} has {len(items)} entries and 'completions' has {size}; one for each",
         )
-    return tuple(number(item, f"{column}[{i}]") for i, item in enumerate(items))
+    return items
 
 
 def ranks_of(values: Values, size: int) -> tuple[int, ...] | None:
@@ -101,13 +106,30 @@ def _matrix(values: Values, column: str, size: int) -> Matrix | None:
     return tuple(numbers({column: row}, column, size) or () for row in rows)
 
 
-def label_of(value: Any) -> bool:
+def label_of(value: Any, column: str = "label") -> bool:
     """Whether a response is good."""
     if isinstance(value, bool):
         return value
     if value in (0, 1):
         return bool(value)
-    raise Malformed("wrong type", f"column 'label' must be true or false (or 1 or 0), got {value!r:.60}")
+    raise Malformed("wrong type", f"column {column!r} must be true or false (or 1 or 0), got {value!r:.60}")
+
+
+def both_labels(values: Values, columns: tuple[str, str]) -> tuple[bool, bool] | None:
+    """Whether each of two responses is good; None where the row says it of neither."""
+    given = [values.get(column) for column in columns]
+    if given == [None, None]:
+        return None
+    for column, value in zip(columns, given, strict=True):
+        if value is None:
+            raise Malformed("missing value", f"column {column!r} is null or missing, and the other's is not")
+    return label_of(given[0], columns[0]), label_of(given[1], columns[1])
+
+
+def labels_of(values: Values, size: int) -> tuple[bool, ...] | None:
+    """Whether each of several responses is good."""
+    given = _listed(values, "labels", size, "true or false")
+    return None if given is None else tuple(label_of(item, f"labels[{i}]") for i, item in enumerate(given))
 
 
 def answer_of(values: Values) -> str | None:

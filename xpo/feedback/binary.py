@@ -29,6 +29,7 @@ class Binary:
     contrasts: ClassVar[bool] = False  # demonstrations against own samples: nobody labels
     soft_masses: ClassVar[bool] = False  # who is preferred is said without a probability
     splits_ties: ClassVar[bool] = False  # a tie is no comparison
+    labels_from_pairs: ClassVar[bool] = False  # good and bad are the two sides of comparisons
     in_expectation: ClassVar[frozenset[str]] = gives  # known exactly for a whole population
 
     def __call__(self, records: Sequence[Record], counts: Counts) -> list[Example]:

@@ -29,6 +29,7 @@ class Contrast:
     contrasts: ClassVar[bool] = True
     soft_masses: ClassVar[bool] = False  # who is preferred is said without a probability
     splits_ties: ClassVar[bool] = False  # a tie is no comparison
+    labels_from_pairs: ClassVar[bool] = True  # good and bad are the two sides of comparisons
 
     def __call__(self, records: Sequence[Record], counts: Counts) -> list[Example]:
         return [_example(record) for record in records]

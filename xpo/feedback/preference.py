@@ -22,13 +22,15 @@ class Preference:
     The order is that of ``ranks`` (a chosen response ranks before a rejected one), else of ``scores``.
     ``ties``: a pair that ties is dropped, or is half a comparison for each side. ``soft``: every pair is a
     comparison for both sides, with the annotator's probability that it wins, P(i beats j) / pairs.
-    Labels are the comparisons' two sides, half the mass each: a pair is one good and one bad response.
+    ``labels=sides``: those of comparisons, half the mass each, so that a pair is one good and one bad
+    response; ``data``: each response's own, so that both of a pair can be good.
     Scores, win rates and margins go along where the data have them. Raises ``DataError`` for records
-    without an order, and for soft ones without ``wins``.
+    without an order, for soft ones without ``wins``, and for own labels that are not there.
     """
 
     soft: bool = False
     ties: Literal["drop", "half"] = "drop"
+    labels: Literal["sides", "data"] = "sides"
 
     gives: ClassVar[frozenset[str]] = FEEDBACK
     contrasts: ClassVar[bool] = False  # demonstrations against own samples: nobody labels
@@ -51,6 +53,11 @@ class Preference:
         """A tie is half a comparison for each side."""
         return self.ties == "half"
 
+    @property
+    def labels_from_pairs(self) -> bool:
+        """Good and bad are the two sides of comparisons."""
+        return self.labels == "sides"
+
     def __call__(self, records: Sequence[Record], counts: Counts) -> list[Example]:
         return [self._example(record) for record in records]
 
@@ -58,6 +65,8 @@ class Preference:
         order = best_first(_merit(record))
         best = ordered(record, order)
         prefer = _shares(best) if self.soft else compared(_merit(best), halves=self.splits_ties)
+        if not self.labels_from_pairs:
+            return example(best, prefer, *_own(best))
         good = [sum(row) / 2 for row in prefer]
         bad = [sum(column) / 2 for column in zip(*prefer, strict=True)]
         return example(best, prefer, good, bad)
@@ -72,6 +81,18 @@ def _merit(record: Record) -> tuple[float, ...]:
             "labels, feedback=demonstration arity=single for responses alone"
         )
     return merit
+
+
+def _own(record: Record) -> tuple[list[float], list[float]]:
+    """What the record says of each response alone, all of them with equal mass."""
+    if record.labels is None:
+        raise DataError(
+            f"{record.where}: feedback.labels=data reads whether each response is good, which this row does "
+            "not say: add columns label_chosen and label_rejected (safe_chosen and safe_rejected), or labels "
+            "beside completions with scores; or feedback.labels=sides"
+        )
+    size = len(record.labels)
+    return [float(label) / size for label in record.labels], [(1 - label) / size for label in record.labels]
 
 
 def _shares(record: Record) -> Matrix:

@@ -63,7 +63,7 @@ def _read(parts: Any, drawn: bool, size: int | None) -> frozenset[str]:
     found = {
         "comparisons": _PAIRED,
         "wins": _PAIRED,
-        "labels": sides,
+        "labels": _PAIRED if parts.feedback.labels_from_pairs else _SHAPE,
         "demonstrations": sides if drawn else _PAIRED,
         "scores": (_PAIRED if pairs else _SHAPE) if drawn else frozenset({"noise", "length_bias"}),
         "margins": frozenset({"length_bias", "intransitivity"}),
@@ -84,6 +84,11 @@ def _of_pairs(parts: Any, drawn: bool, size: int | None) -> Refusal | None:
             "the gold world's labeller says no ties (annotator.ties=0): feedback.ties would change nothing."
         )
         return text, ("feedback.ties=drop",)
+    if "labels" in _needs(parts) & feedback.gives and not (
+        drawn or feedback.labels_from_pairs or size is None
+    ):
+        text = "drawn lists with exact feedback have the two sides of comparisons as labels, no others."
+        return text, ("data.mode=sampled",)
     if feedback.soft_masses and not drawn:
         text = "data.mode=population has the exact probability of every label: feedback.soft changes nothing."
         return text, ("data.mode=sampled",)

@@ -122,7 +122,7 @@ class GoldSource:
 
     @property
     def _from_pairs(self) -> bool:
-        return "comparisons" in self._parts.feedback.gives
+        return self._parts.feedback.labels_from_pairs
 
     @property
     def _model(self) -> LabelModel | None:

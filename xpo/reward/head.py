@@ -25,6 +25,7 @@ class HeadReward:
     ``reward_level`` says which tokens are read. ``members``: so many heads on one trunk, each on its own
     random half of the rows, for means and disagreement. ``planes``: how many cycles a preference model can
     hold (null: 4; pointwise heads have none). The head trains at ``lr_scale`` times the model's rate.
+    ``sign=-1``: the folder that a run leaves gives costs, rewards with the other sign.
     """
 
     relabels: ClassVar[bool] = False  # labels are used as annotated
@@ -36,6 +37,7 @@ class HeadReward:
     members: int = 1
     planes: int | None = None
     lr_scale: float = 1.0
+    sign: int = 1
 
     def __post_init__(self) -> None:
         check_lr_scale(self.lr_scale)
@@ -43,6 +45,9 @@ class HeadReward:
             raise ValueError(f"members must be at least 1, got {self.members}")
         if self.planes is not None and self.planes < 1:
             raise ValueError(f"planes must be null or at least 1, got {self.planes}")
+
+        if self.sign not in (1, -1):
+            raise ValueError(f"sign must be 1 (rewards) or -1 (costs), got {self.sign}")
 
     def __call__(self, link_BK: Tensor) -> Tensor:
         return link_BK

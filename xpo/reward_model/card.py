@@ -64,6 +64,8 @@ class RewardCard:
     offset: tuple[float, ...]
     metrics: Mapping[str, float]
     reads: Reads = Reads()
+    sign: int = 1
+    zero: bool = False  # labels of single responses say what 0 is
 
 
 def reward_card(card: RewardCard) -> str:
@@ -84,9 +86,7 @@ def reward_card(card: RewardCard) -> str:
         f"Trained with `algo={card.about['name']}` of xpo {__version__} ({card.about['paper']}).",
         "## Use",
         _use(card),
-        "As a labeller: `python -m xpo annotator="
-        + ("preference_model" if card.reads.pairs else "reward_model")
-        + " annotator.path=<this folder> ...`.",
+        f"As a labeller: `python -m xpo {_labeller(card)} ...`.",
         "## Objective",
         f"```text\n{card.formula.strip()}\n```",
         "## Results",
@@ -99,7 +99,32 @@ def _use(card: RewardCard) -> str:
     if card.reads.pairs:
         return _pairs()
     how = _PARTS if card.reads.parts else _POINTWISE
-    return how + (_TOKENS if card.reads.tokens else "") + _offset(card.offset)
+    return (
+        how
+        + (_TOKENS if card.reads.tokens else "")
+        + (_cost(card) if card.sign < 0 else _offset(card.offset))
+    )
+
+
+def _labeller(card: RewardCard) -> str:
+    if card.sign < 0:
+        return "annotator=safety annotator.cost=<this folder> annotator.helpfulness=<a reward model>"
+    return (
+        f"annotator={'preference_model' if card.reads.pairs else 'reward_model'} annotator.path=<this folder>"
+    )
+
+
+def _cost(card: RewardCard) -> str:
+    told = ", ".join(f"{value:.6g}" for value in card.offset)
+    zero = (
+        "Above 0 is bad (unsafe) and below 0 good: no offset is to be taken off."
+        if card.zero
+        else f"Demonstrations cost 0 on average once the offset {told} (`xpo.offset`) is taken off."
+    )
+    return (
+        "What transformers returns is a **cost**: high where a response is bad. config.json says so by "
+        f"`xpo.sign: -1`; a reward is minus the cost, and xpo turns it round. {zero}"
+    )
 
 
 def _offset(offset: tuple[float, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from xpo.data.loader import EvalLoader
 from xpo.explain.formula import formula
 from xpo.reward_model.card import Reads, RewardCard, reward_card
 from xpo.reward_model.folder import Meaning, classifier, save
+from xpo.reward_model.heads import RewardHead
 from xpo.reward_model.read import Judge
 from xpo.run.files import write_text
 from xpo.run.ranks import rank
@@ -30,18 +32,35 @@ def leave_reward_model(
         return
     assert alignment.head is not None
     c, tokenizer = alignment.setting.composition, alignment.policy.tokenizer
-    offset = _offset(alignment, demonstrations[:DEMONSTRATIONS])
+    offset, sign = _offset(alignment, demonstrations[:DEMONSTRATIONS]), c.reward.sign
+    meaning = Meaning.of(c.config, tuple(sign * mean for mean in offset), sign)
     made = classifier(
         c.adapter.export(alignment.policy.model),
-        alignment.head,
-        Meaning.of(c.config, offset),
+        _times(alignment.head, sign),
+        meaning,
         None if tokenizer.pad_token_id == tokenizer.eos_token_id else tokenizer.pad_token_id,
     )
     reads = Reads(c.reward_form.of_pairs, not c.reward_level.ends, c.reward_level.per_token)
-    card = RewardCard(c.config["algo"], formula(alignment.arrow).text, offset, dict(metrics), reads)
+    card = RewardCard(
+        c.config["algo"],
+        formula(alignment.arrow).text,
+        meaning.offset,
+        dict(metrics),
+        reads,
+        sign,
+        zero=not c.objective.difference,
+    )
     save(made, tokenizer, alignment.setting.out / "model", reward_card(card))
     lines = [json.dumps(line, ensure_ascii=False) for line in _scored(alignment, offset)]
     write_text(alignment.setting.out / "scores.jsonl", "".join(f"{line}\n" for line in lines))
+
+
+def _times(head: RewardHead, sign: int) -> RewardHead:
+    """A head whose scores are costs where the sign is -1."""
+    head = copy.deepcopy(head)
+    with torch.no_grad():
+        head.score.weight.mul_(sign)
+    return head
 
 
 def _offset(alignment: Alignment, rows: Sequence[Row]) -> tuple[float, ...]:

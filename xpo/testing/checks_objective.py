@@ -152,12 +152,14 @@ def a_list_is_the_sum_of_its_pairs(objective: Any) -> None:
     if "comparisons" not in objective.needs or objective.coupled:
         return
     t = toy()
-    assert t.batch.prefer_BKK is not None
+    assert t.batch.prefer_BKK is not None and t.batch.good_BK is not None and t.batch.bad_BK is not None
     total = torch.zeros(4, dtype=torch.float64)
     for pair in ([0, 1], [0, 2], [1, 2]):
         changes = {
             "mask_BKT": t.batch.mask_BKT[:, pair],
             "prefer_BKK": t.batch.prefer_BKK[:, pair][:, :, pair],
+            "good_BK": t.batch.good_BK[:, pair],
+            "bad_BK": t.batch.bad_BK[:, pair],
         }
         two = dataclasses.replace(
             t.replace(**changes),

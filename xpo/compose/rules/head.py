@@ -87,6 +87,13 @@ def _head_settings_are_read(c: Composition) -> Reason | None:
             ("reward_form",),
             fix=("reward.planes=null",),
         )
+    if c.reward.sign < 0 and c.reward_form.of_pairs:
+        return Reason(
+            f"reward.sign={c.reward.sign} saves a response's score as its cost, and "
+            f"{c.choice('reward_form')} gives no score of one.",
+            ("reward_form",),
+            fix=("reward.sign=1",),
+        )
     if c.reward.members > 1 and c.reward_form.of_pairs:
         return Reason(
             f"reward.members={c.reward.members} are scores of single responses, and "

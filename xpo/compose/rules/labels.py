@@ -57,6 +57,22 @@ def _softness_is_read(c: Composition) -> Reason | None:
     return Reason(text, ("feedback", "objective"), (f"feedback.{off}",))
 
 
+def _own_labels_are_read(c: Composition) -> Reason | None:
+    """Comparisons and labels of single responses, side by side."""
+    if "comparisons" not in c.feedback.gives or c.feedback.labels_from_pairs:
+        return None
+    readers = ("objective", "sft", "margin", "anchor", "weighting")
+    read = frozenset().union(*(c.components()[group].needs for group in readers))
+    if "labels" in read or "labels" not in c.feedback.gives:
+        return None
+    return Reason(
+        f"feedback.labels=data would change nothing: {c.choice('objective')} reads "
+        f"{', '.join(sorted(read)) or 'no labels'}.",
+        ("feedback", "objective"),
+        ("feedback.labels=sides",),
+    )
+
+
 def _wins_are_given(c: Composition) -> Reason | None:
     if not c.feedback.soft_masses or "wins" in c.annotator.gives:
         return None
@@ -70,6 +86,7 @@ def _wins_are_given(c: Composition) -> Reason | None:
 
 RULES: tuple[Rule, ...] = (
     _softness_is_read,
+    _own_labels_are_read,
     _wins_are_given,
     _labels_are_soft,
     _noise_can_be_undone,
