@@ -134,6 +134,6 @@ def test_real_spans_are_where_the_data_say(real: Path) -> None:
     first = splits.train[0]
     assert first.spans is not None and first.spans[1:] == (None, None, None)
     cut = [str(first.responses[0])[span.start : span.end] for span in first.spans[0] or ()]
-    assert [text.split()[0] for text in cut] == ["Mark", "based", "by"]
+    assert [text.split()[0] for text in cut] == ["Mark", "film", "by"]
     kinds = {span.type for record in splits.train for span in (record.spans or ((),))[0] or ()}
     assert kinds == {"Irrelevant", "Wrong-Grounding", "Unverifiable", "Redundant", "Incoherent"}
