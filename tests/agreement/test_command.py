@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 from xml.etree import ElementTree
 
 import pytest
 
-from xpo.agreement.command import main
+from tests.stages.tiny import SIZES
+from xpo.agreement.command import agreement, main
 from xpo.agreement.measures import Bin
 from xpo.agreement.page import curve, write_page
 from xpo.agreement.pairs import Compared, Pair
 from xpo.agreement.report import report
+from xpo.annotator.base import Desk
+from xpo.annotator.rule import RuleAnnotator
+from xpo.compose import compose_config
+from xpo.compose.composition import instantiate
 from xpo.compose.errors import ConfigError
+from xpo.data.record import Record
 from xpo.verbs import dispatch
 
 RULE = ["annotator=rule", "annotator.rules=[{name: length}]", "data=jsonl"]
@@ -96,3 +105,19 @@ def test_the_curve_is_drawn_where_it_belongs() -> None:
     assert (float(high["cx"]), float(high["cy"])) == (left + size, top + size / 2)
     bars = [float(one.attrib["height"]) for one in svg.findall("rect") if one.attrib["class"] == "bar"]
     assert bars[1] == 2 * bars[0]
+
+
+def test_an_annotator_that_needs_the_policy_gets_the_composed_model(data: str) -> None:
+    seen: list[int] = []
+
+    @dataclasses.dataclass(frozen=True)
+    class Probing(RuleAnnotator):
+        needs_policy: ClassVar[bool] = True
+
+        def __call__(self, records: Sequence[Record], desk: Desk) -> list[Record]:
+            seen.append(desk.policy.model.config.hidden_size)
+            return super().__call__(records, desk)
+
+    c = instantiate(compose_config([*RULE, data, *(size for size in SIZES if size.startswith("model."))]))
+    found = agreement(dataclasses.replace(c, annotator=Probing(({"name": "length"},))), "train")
+    assert seen == [16, 16] and found.about["pairs"] > 30
