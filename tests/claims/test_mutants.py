@@ -11,6 +11,7 @@ from xpo.arrow import OffPolicy
 from xpo.claims.claim import Claim, Metrics, all_claims
 from xpo.claims.mutants import MUTANTS
 from xpo.compose import build, compose_config
+from xpo.reward_model.heads import PreferenceHead
 from xpo.stages.job import execute
 
 TINY = (
@@ -44,6 +45,7 @@ def test_claim_holds_and_its_mutant_is_caught(
     assert failed(claim, tmp_path / "right", cache) == []
     for name in ("rewards", "losses"):
         monkeypatch.setattr(OffPolicy, name, getattr(OffPolicy, name))  # put back when the test ends
+    monkeypatch.setattr(PreferenceHead, "features", PreferenceHead.features)
     assert claim.mutant is not None
     MUTANTS[claim.mutant]()
     assert failed(claim, tmp_path / "broken", cache) != []

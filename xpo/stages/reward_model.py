@@ -86,7 +86,7 @@ def _opinions(alignment: Alignment, rows: Sequence[Row]) -> Iterator[tuple[Batch
     model, judge = alignment.policy.model, Judge(alignment.head, alignment.arrow)
     device = next(model.parameters()).device
     with alignment.setting.composition.trainer.autocast(device.type):
-        for batch in EvalLoader(rows, alignment.sizes, alignment.collator()):
+        for batch in EvalLoader(rows, alignment.sizes, alignment.collator()) if rows else ():
             batch = batch.to(device)
             yield batch, judge(model, alignment.policy.scoring, batch)
 

@@ -12,6 +12,7 @@ import torch
 from xpo.claims.real_data.__main__ import main
 from xpo.claims.real_data.claim import Claim, load_claims
 from xpo.claims.real_data.exported import answer, gains, held_out_lists, load_exported, mean_logps
+from xpo.claims.real_data.rewards import held_out_records, rewards
 from xpo.claims.real_data.statistics import ranking_accuracy
 from xpo.compose import build, compose_config
 from xpo.stages.job import execute
@@ -46,7 +47,11 @@ def test_runs_to_its_end_and_exports(claim: Claim, real: Path, tmp_path: Path) -
     run = quick_run(claim, real, tmp_path)
     summary = json.loads((run / "summary.json").read_text())
     assert summary["status"] == "done" and claim.metric in summary["metrics"]
-    assert answer(run / "model", "Why is the sky blue?")
+    if claim.rewards:
+        (found,) = rewards(run / "model", held_out_records(run)[:1])
+        assert len(found) > 1 and len(set(found)) > 1
+    else:
+        assert answer(run / "model", "Why is the sky blue?")
     assert (run / "model" / "README.md").read_text().startswith("---")
 
 
