@@ -160,3 +160,29 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_head(tmp_path: Path):
     configs = [json.loads((folder / "model" / "config.json").read_text()) for folder in (whole, halted)]
     assert configs[0]["xpo"]["offset"] == configs[1]["xpo"]["offset"]
     assert logged(whole) == logged(halted)
+
+
+def test_what_a_cost_model_says_is_a_cost(place: Path, trained: Any):
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    sides = {"safe_chosen": True, "safe_rejected": False}
+    rows = [
+        {"prompt": record.prompt, "chosen": record.responses[0], "rejected": record.responses[1], **sides}
+        for record in lists(place)
+    ]
+    write(place / "safe.jsonl", rows)
+    train(place, place / "cost", "algo=reward_cost", data="safe.jsonl")
+    asked = (f"annotator.helpfulness={trained['bt'] / 'model'}", f"annotator.cost={place / 'cost' / 'model'}")
+    train(place, place / "kto", "algo=kto", "annotator=safety", *asked)
+    (kept,) = (place / "cache" / "labels").glob("safety-*.jsonl")
+    tokenizer = AutoTokenizer.from_pretrained(place / "cost" / "model")
+    model: Any = AutoModelForSequenceClassification.from_pretrained(place / "cost" / "model").eval()
+    costs = []
+    for record in lists(place):
+        texts = [f"{record.prompt}{response}{tokenizer.eos_token}" for response in record.responses]
+        ids = [tokenizer(text, return_tensors="pt").input_ids for text in texts]
+        costs.append([model(input_ids=row).logits.item() for row in ids])
+    said = [json.loads(line)["value"] for line in kept.read_text().splitlines()]
+    for found, expected in zip(sorted(one["why"]["cost"] for one in said), sorted(costs), strict=True):
+        assert found == pytest.approx(expected, abs=1e-5)
+    assert all(one["labels"] == [cost < 0 for cost in one["why"]["cost"]] for one in said)
