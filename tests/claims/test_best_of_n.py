@@ -8,14 +8,16 @@ from xml.etree import ElementTree
 
 import pytest
 
-from xpo.claims.best_of_n.__main__ import BEGIN, DOCS, END, NUMBERS, insert, judged, main, section
+from xpo.claims.best_of_n.__main__ import DOCS, NUMBERS, judged, main, section
+from xpo.claims.curves import insert
 from xpo.gold.world import World
 
 
 def test_the_page_has_what_was_measured():
     stored = json.loads((DOCS / "best_of_n.json").read_text())
     page = (DOCS / "reward_models.md").read_text()
-    assert f"{BEGIN}\n{section(stored['mean'], stored['seeds'])}\n{END}" in page
+    text = section(stored["mean"], stored["seeds"])
+    assert f"<!-- best_of_n:begin -->\n{text}\n<!-- best_of_n:end -->" in page
     assert tuple(stored["n"]) == NUMBERS
     ElementTree.parse(DOCS / "best_of_n.svg")
 
@@ -38,10 +40,12 @@ def test_the_truth_does_not_part_from_itself():
 
 def test_a_section_is_replaced_in_its_place(tmp_path: Path):
     page = tmp_path / "page.md"
-    insert(page, "one")
-    page.write_text(page.read_text() + "\nbelow\n")
-    insert(page, "two")
-    assert page.read_text() == f"# Reward models\n\n## The best of n\n{BEGIN}\ntwo\n{END}\n\nbelow\n"
+    page.write_text("above\n<!-- a:begin -->\nold\n<!-- a:end -->\nbelow\n")
+    insert(page, "a", "one")
+    insert(page, "a", "two")
+    assert page.read_text() == "above\n<!-- a:begin -->\ntwo\n<!-- a:end -->\nbelow\n"
+    with pytest.raises(ValueError, match="no place for the section b"):
+        insert(page, "b", "three")
 
 
 def test_two_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

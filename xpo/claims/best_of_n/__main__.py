@@ -20,7 +20,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from xpo.claims.best_of_n.curves import Curve, svg
+from xpo.claims.curves import Curve, insert, svg
 from xpo.compose import build, compose_config
 from xpo.gold.verdicts import whole_lists
 from xpo.gold.world import World
@@ -31,7 +31,6 @@ from xpo.run.quiet import quiet_libraries
 from xpo.stages.job import execute
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
-BEGIN, END = "<!-- best_of_n:begin -->", "<!-- best_of_n:end -->"
 NUMBERS = (1, 2, 4, 8, 16, 32, 64)
 OTHER = 100
 """What is added to the seed of a run to give that of its held-out model."""
@@ -64,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         facts = {"run": RUN, "seeds": options.seeds, "n": NUMBERS, "mean": table, "runs": runs}
         write_json(DOCS / "best_of_n.json", facts)
         write_text(DOCS / "best_of_n.svg", svg(*drawn(table)))
-        insert(DOCS / "reward_models.md", text)
+        insert(DOCS / "reward_models.md", "best_of_n", text)
     return 0
 
 
@@ -116,14 +115,6 @@ def drawn(table: Table) -> tuple[str, str, str, list[Curve]]:
     """Title, axes and curves of the picture: gains over KL, as in Gao et al. 2022, arXiv 2210.10760."""
     curves = [Curve(text, table["kl"], table[name]) for name, text in JUDGES.items()]
     return "The best of n = 1 to 64, chosen by a reward model", "KL to one draw, nats", "gain, nats", curves
-
-
-def insert(page: Path, text: str) -> None:
-    """Put the section between its marks, at the page's end where there are none."""
-    old = page.read_text(encoding="utf-8") if page.is_file() else "# Reward models\n"
-    if BEGIN not in old:
-        old = f"{old.rstrip()}\n\n## The best of n\n{BEGIN}\n{END}\n"
-    write_text(page, f"{old.split(BEGIN)[0]}{BEGIN}\n{text}\n{END}{old.split(END)[1]}")
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -1,10 +1,13 @@
-"""A picture of a few curves as SVG, for a page of the docs."""
+"""A picture of a few curves as SVG, and its place on a page of the docs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
+
+from xpo.run.files import write_text
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 640, 380, 60, 40, 20, 50
 COLOURS = ("#1b6ca8", "#c8552b", "#3a7d44", "#7a4fa3")
@@ -38,6 +41,15 @@ def svg(title: str, across: str, up: str, curves: Sequence[Curve]) -> str:
         parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{points}"/>')
         parts.append(_text(LEFT + 12, TOP + 14 + 16 * number, curve.name, f'font-size="12" fill="{colour}"'))
     return "\n".join([*parts, "</svg>", ""])
+
+
+def insert(page: Path, name: str, text: str) -> None:
+    """Put a section between the marks that the page has for it. ``ValueError`` where there are none."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    old = page.read_text(encoding="utf-8")
+    if begin not in old or end not in old:
+        raise ValueError(f"{page} has no place for the section {name}: {begin} and {end}")
+    write_text(page, f"{old.split(begin)[0]}{begin}\n{text}\n{end}{old.split(end)[1]}")
 
 
 @dataclass(frozen=True)
