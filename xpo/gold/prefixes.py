@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
-from xpo.contracts import Row
+from xpo.contracts import Batch, Row, StepTotals
+from xpo.data.collate import Collator
+from xpo.gold import tokens
 from xpo.gold.labels import Labels
 from xpo.gold.rows import array
 from xpo.gold.world import World
@@ -54,6 +58,41 @@ def prefix_rows(world: World, ref_logp_XN: Tensor, labels: Labels) -> list[Row]:
         for x, prompt in enumerate(world.prompt_ids)
         if steps_X[x] > 0
     ]
+
+
+def prefix_metrics(score_XN: Tensor, batch: Batch) -> dict[str, float]:
+    """Of scores of beginnings, against how often they are good, over steps drawn from the reference.
+
+    ``gold/step_log_loss``: the mean of -log P(label), in nats; ``gold/bayes_step_log_loss`` its least value.
+    ``gold/step_error``: how far P(good) is off, in the mean. ``gold/step_accuracy``: labels on the right side
+    of even odds, and of who knows them.
+    """
+    assert batch.good_BK is not None and batch.bad_BK is not None
+    weight_X1 = batch.weight_B[:, None].double() / batch.weight_B.double().sum()
+    good_XN, bad_XN = (weight_X1 * masses.double() for masses in (batch.good_BK, batch.bad_BK))
+    mass_XN, score_XN = good_XN + bad_XN, score_XN.double()
+    truth_XN = torch.logit(good_XN / mass_XN)
+
+    def loss(odds_XN: Tensor) -> float:
+        return float((good_XN * softplus(-odds_XN) + bad_XN * softplus(odds_XN)).sum())
+
+    def accuracy(odds_XN: Tensor) -> float:
+        return float(torch.where(odds_XN > 0, good_XN, bad_XN).sum())
+
+    apart_XN = (torch.sigmoid(score_XN) - torch.sigmoid(truth_XN)).abs()
+    return {
+        "gold/step_log_loss": loss(score_XN),
+        "gold/bayes_step_log_loss": loss(truth_XN),
+        "gold/step_error": float((mass_XN * apart_XN).sum()),
+        "gold/step_accuracy": accuracy(score_XN),
+        "gold/bayes_step_accuracy": accuracy(truth_XN),
+    }
+
+
+def prefix_batch(rows: Sequence[Row]) -> Batch:
+    """All beginnings of all prompts, fed to their last tokens."""
+    totals = StepTotals(sum(row.weight for row in rows), 0.0, 1)
+    return Collator(tokens.PAD_ID, whole=True)(rows, range(len(rows)), totals)
 
 
 def prefix_refusal(option: Any, parts: Any) -> Refusal | None:

@@ -14,6 +14,7 @@ from xpo import registry
 from xpo.contracts import Divergence
 from xpo.gold.evaluate import distances, exact_logp, metrics, world_batch
 from xpo.gold.labels import Labels
+from xpo.gold.prefixes import prefix_batch, prefix_metrics, prefix_rows, takes_apart
 from xpo.gold.scorer_metrics import pairwise_metrics, pointwise_metrics
 from xpo.gold.target import Target, expectation, population_target
 from xpo.gold.world import World
@@ -71,6 +72,8 @@ class Ruler:
 
         With a ``judge`` those of a reward model, averaged over its members.
         """
+        if judge is not None and takes_apart(self._parts):
+            return self._of_steps(model, judge)
         if judge is not None:
             return self._of_judge(judge(model, self.scoring, world_batch(self.world, whole=True)))
         own_logp_XN = exact_logp(model, self.scoring, self._batch)
@@ -90,6 +93,16 @@ class Ruler:
             return pairwise_metrics(odds_XNN.cpu(), self.world.reward_XN, labels, self.ref_logp_XN)
         score_XN = torch.stack([opinion.reward_BK for opinion in opinions]).mean(0).cpu()
         return pointwise_metrics(score_XN, self.world.reward_XN, labels, self.ref_logp_XN)
+
+    def _of_steps(self, model: Any, judge: Any) -> dict[str, float]:
+        """Of what responses begin with, and how often that is good."""
+        labels = self._labelling.labels
+        if labels is None:
+            return {}
+        batch = prefix_batch(prefix_rows(self.world, self.ref_logp_XN, labels))
+        opinions = judge(model, self.scoring, batch)
+        score_XN = torch.stack([opinion.reward_BK for opinion in opinions]).mean(0).cpu()
+        return prefix_metrics(score_XN, batch)
 
     def _metrics(self, logp_XN: Tensor) -> dict[str, float]:
         found = metrics(self.world, logp_XN, self.ref_logp_XN, self.divergences, self.target)

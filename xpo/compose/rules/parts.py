@@ -24,11 +24,12 @@ def _spans_are_there(c: Composition) -> Reason | None:
 
 
 def _labels_of_parts_are_read(c: Composition) -> Reason | None:
-    if not c.reward_level.labels_parts or "labels" in c.feedback.gives:
+    alone = "labels" in c.feedback.gives and "comparisons" not in c.feedback.gives
+    if not c.reward_level.labels_parts or alone:
         return None
     return Reason(
         f"{c.choice('reward_level')}, as it is set, is about labels of parts, good or bad, and "
-        f"{c.choice('feedback')} gives {', '.join(sorted(c.feedback.gives))}.",
+        f"{c.choice('feedback')} does not take labels alone: it gives {', '.join(sorted(c.feedback.gives))}.",
         ("feedback", "reward_level"),
     )
 
