@@ -17,11 +17,15 @@ PRESETS = option_files("algo")
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_one_micro_batch_equals_eight(preset: str, tmp_path: Path) -> None:
-    data = write_lists(tmp_path / "lists.jsonl")
+    data = tmp_path / "lists.jsonl"
     ends, counts = [], []
     for budget in (100_000, 1):
         out = tmp_path / str(budget)
         base = [f"algo={preset}", f"data.path={data}", *SIZES, f"cache={out / 'cache'}", "trainer.steps=2"]
+        config = compose_config(base)
+        write_lists(data, labels=config["feedback"].get("labels") == "data")
+        if config["pretraining"]["name"] != "none":
+            base += [f"data.pretraining={data}", "pretraining.steps=2", "pretraining.batch_size=8"]
         composition = build(compose_config(base))
         if not composition.margin.difference:
             pytest.skip(

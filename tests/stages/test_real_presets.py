@@ -55,6 +55,8 @@ def fitting(parts: Any) -> str:
     """Lists judged in pairs for what reads win probabilities, scored ones for what reads lists or scores,
     else human pairs."""
     needs = OffPolicy.of(parts, parts.reference.given).needs
+    if needs >= {"comparisons", "labels"} and not parts.feedback.labels_from_pairs:
+        pytest.skip("no real rows at hand say which responses are safe")
     if "wins" in needs:
         return "qa_feedback"
     lists = parts.arity.sizes[1] is None
@@ -93,6 +95,9 @@ def composed(preset: str, folder: Path) -> Any:
     )
     if "steps" in config["sft"]:
         config["sft"] |= {"steps": 1, "batch_size": 4}
+    if "steps" in config["pretraining"]:
+        config["pretraining"] |= {"steps": 1, "batch_size": 4}
+        config["data"]["pretraining"] = f"{folder / 'hh_harmless'}.train.jsonl"
     name = fitting(build(config))
     config["data"] |= {"path": f"{folder / name}.train.jsonl", "test_path": f"{folder / name}.test.jsonl"}
     return build(config)

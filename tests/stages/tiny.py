@@ -42,8 +42,8 @@ STAGE = ("sft.steps=2", "sft.batch_size=8")
 """For presets with a separate SFT stage."""
 
 
-def write_lists(path: Path, count: int = 32) -> Path:
-    """Prompts with three answers of unlike length and their scores."""
+def write_lists(path: Path, count: int = 32, labels: bool = False) -> Path:
+    """Prompts with three answers of unlike length and their scores; ``labels``: each is good or bad, too."""
     rows = []
     for i in range(count):
         answers = [
@@ -52,6 +52,8 @@ def write_lists(path: Path, count: int = 32) -> Path:
         prompt = f"Say {' and '.join(WORDS[(i + j) % 11] for j in range(1 + i % 3))} {i}:"
         scores, wins = [0.9, 0.4 + i / 100, 0.1], [[0.5, 0.8, 0.9], [0.2, 0.5, 0.7], [0.1, 0.3, 0.5]]
         rows.append({"prompt": prompt, "completions": answers, "scores": scores, "wins": wins})
+        if labels:
+            rows[-1]["labels"] = [True, i % 2 == 0, False]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 

@@ -40,6 +40,7 @@ class Composition:
     weighting: Any
     anchor: Any
     critic: Any
+    pretraining: Any
     reduce: Any
     model: Any
     adapter: Any

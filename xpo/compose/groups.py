@@ -26,6 +26,7 @@ BESIDE = (
     "weighting",
     "anchor",
     "critic",
+    "pretraining",
     "reduce",
     "model",
     "adapter",

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from xpo.arity.list import List as Listwise
 from xpo.contracts import Row
 from xpo.data.counts import Counts
 from xpo.data.errors import DataError
@@ -16,6 +17,7 @@ from xpo.data.record import Annotator, Arity, Feedback, Record, Splits, Text
 from xpo.data.tokenize import Progress, tokenize
 from xpo.data.truncate import Limits
 from xpo.feedback.demonstration import Demonstration
+from xpo.feedback.preference import Preference
 from xpo.reward_level.response import ResponseLevel
 
 _FIELD = {
@@ -75,12 +77,13 @@ class Prepared:
     fingerprint: str
     limits: Limits
     demonstrations_given: bool
+    pretraining: list[Row]
 
 
 def texts(splits: Splits) -> Iterator[str]:
     """All training text, each prompt once and each response, to train a tokenizer on."""
     seen: set[Text] = set()
-    for record in (*splits.train, *splits.demonstrations):
+    for record in (*splits.train, *splits.demonstrations, *splits.pretraining):
         if record.prompt not in seen:
             seen.add(record.prompt)
             yield from _strings(record.prompt)
@@ -119,11 +122,14 @@ def prepare(
         source, tally = labelled.train, Counts()
     demonstrations = stage.demonstrations(source, tally, pipeline.whole(splits))
     check_rows("train", train, counts["train"], needs)
+    others = stage.comparisons(splits.pretraining, counts.get("pretraining", Counts()))
     if splits.given:
         check_rows("demonstrations", demonstrations, tally, frozenset())
+    if splits.pretraining:
+        check_rows("pretraining", others, counts["pretraining"], frozenset({"comparisons"}))
     if splits.test:
         check_rows("test", test, counts["test"], needs)
-    return Prepared(train, test, demonstrations, counts, fingerprint(train), limits, splits.given)
+    return Prepared(train, test, demonstrations, counts, fingerprint(train), limits, splits.given, others)
 
 
 def prepare_demonstrations(
@@ -161,6 +167,11 @@ class _Stage:
 
     def demonstrations(self, records: Sequence[Record], counts: Counts, ends: bool) -> list[Row]:
         return self._tokenized(Demonstration()(spoken(records, counts), counts), counts, ends)
+
+    def comparisons(self, records: Sequence[Record], counts: Counts) -> list[Row]:
+        """Whole lists with their own labels, whatever annotator and feedback the run has."""
+        examples = Listwise()(Preference()(spoken(records, counts), counts), counts)
+        return self._tokenized(examples, counts, self.pipeline.level.ends)
 
     def _tokenized(self, examples: Any, counts: Counts, ends: bool) -> list[Row]:
         rows = tokenize(examples, self.tokenizer, self.limits, counts, self.progress, self.known, ends)

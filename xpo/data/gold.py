@@ -29,6 +29,7 @@ class Gold:
     """
 
     provides: ClassVar[frozenset[str]] = frozenset({"gold rewards"})
+    pretrains: ClassVar[bool] = True  # there are comparisons for a stage before
 
     mode: Literal["population", "sampled"] = "population"
     prompts: int = constants.PROMPTS

@@ -37,7 +37,8 @@ class Jsonl:
     ``labels``); ``\\n`` in it is a line break, ``\\t`` a tab. Held out is ``test_path``, ``test_split``, or
     ``test_fraction`` of the prompts (0.1 if none of the three is given). Lengths are in tokens;
     ``max_length`` null is the model's window. ``standardise_scores``: mean 0 and variance 1 over the training
-    rows' scores. Raises ``DataError`` naming file, line and column.
+    rows' scores. ``pretraining`` is a file of comparisons for the stage of that name. Raises ``DataError``
+    naming file, line and column.
     """
 
     provides: ClassVar[frozenset[str]] = frozenset({"labels", "spans", "texts"})  # what may be needed
@@ -48,6 +49,7 @@ class Jsonl:
     test_path: str | None = None
     test_fraction: float | None = None
     demonstrations: str | None = None
+    pretraining: str | None = None
     split: str | None = None
     test_split: str | None = None
     subset: str | None = None
@@ -82,6 +84,11 @@ class Jsonl:
             raise ValueError(f"limit must be at least 1 row, got {self.limit}")
         self.limits(None)
 
+    @property
+    def pretrains(self) -> bool:
+        """Whether there are comparisons for a stage before."""
+        return self.pretraining is not None
+
     def limits(self, window: int | None) -> Limits:
         """What fits into ``window`` positions, as far as these options allow it."""
         if window is not None and self.max_length is not None and self.max_length > window:
@@ -102,6 +109,9 @@ class Jsonl:
         if self.standardise_scores and "scores" not in OffPolicy.of(parts, parts.reference.given).needs:
             text = f"data.standardise_scores is not read: {parts.choice('objective')} reads no scores."
             return text, ("data.standardise_scores=false",)
+        if self.pretraining is not None and not parts.pretraining.applies:
+            text = f"data.pretraining={self.pretraining} is not read: {parts.choice('pretraining')}."
+            return text, ("data.pretraining=null",)
         return None
 
     def open(self, parts: Any, desk: Desk) -> Any:
@@ -129,8 +139,12 @@ class Jsonl:
         demonstrations: list[Record] = []
         if self.demonstrations is not None:
             counts["demonstrations"] = Counts()
-            demonstrations = self._demonstrations(self.demonstrations, counts["demonstrations"])
-        splits = Splits(train, test, demonstrations, counts, given=self.demonstrations is not None)
+            demonstrations = self._beside(self.demonstrations, counts["demonstrations"])
+        others: tuple[Record, ...] = ()
+        if self.pretraining is not None:
+            others = tuple(self._beside(self.pretraining, counts.setdefault("pretraining", Counts())))
+        given = self.demonstrations is not None
+        splits = Splits(train, test, demonstrations, counts, given, others)
         return standardised(splits) if self.standardise_scores else splits
 
     def _limited(self, records: list[Record], counts: Counts) -> list[Record]:
@@ -145,7 +159,7 @@ class Jsonl:
         split = self.test_split if self.test_path is None else None
         return self._records(self.test_path or self.path, split, counts["test"])
 
-    def _demonstrations(self, path: str, counts: Counts) -> list[Record]:
+    def _beside(self, path: str, counts: Counts) -> list[Record]:
         handler = self._handler(counts)
         rows = read_rows(path, handler)
         return _parsed(rows, "auto", {}, path, counts, handler, separator(self.step_separator))

@@ -103,13 +103,17 @@ class Example:
 
 @dataclass(frozen=True)
 class Splits:
-    """What a data option reads. ``given`` says that the demonstrations have a file of their own."""
+    """What a data option reads. ``given`` says that the demonstrations have a file of their own.
+
+    ``pretraining``: comparisons of other data, for a stage before the run's own.
+    """
 
     train: list[Record]
     test: list[Record]
     demonstrations: list[Record]
     counts: dict[str, Counts]
     given: bool = False
+    pretraining: tuple[Record, ...] = ()
 
 
 @runtime_checkable

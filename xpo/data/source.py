@@ -59,6 +59,9 @@ class FileSource:
             return Rows(self._prepared.demonstrations)
         return Rows(prepare_demonstrations(self._pipeline, self._model[0], self._splits, self._model[1]))
 
+    def pretraining(self) -> Rows:
+        return Rows(self._ready.pretraining)
+
     def rows(self, start: Policy, needs: frozenset[str]) -> Rows:
         if self._waits:
             self._prepare(self._label(dataclasses.replace(self._desk, policy=start)))

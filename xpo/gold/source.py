@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,16 @@ class GoldSource:
             return Rows(exact, exact, population=True)
         drawn = build.draw(self.world, self.world.base_logp_XN, 1, number, self._seed("train"))
         return Rows(build.imitation_rows(self.world, drawn[..., 0]), exact)
+
+    def pretraining(self) -> Rows:
+        """Comparisons of responses that are drawn evenly, by a labeller who knows the reward."""
+        even_XN = torch.full_like(self.world.base_logp_XN, -math.log(self.world.size))
+        if self._option.mode == "population" and not draws_lists(self._parts):
+            wanted = build.Wanted(frozenset({"comparisons", "demonstrations"}))
+            return self._population(build.population_rows(self.world, even_XN, wanted))
+        size, count = max(2, self._option.row_size(self._parts)), self._option.row_number()
+        drawn_XMK = build.draw(self.world, even_XN, size, count, 2**21 + self._seed("train"))
+        return Rows(build.list_rows(self.world, drawn_XMK))
 
     def rows(self, start: Policy, needs: frozenset[str]) -> Rows:
         """Rows for alignment; the policy that it starts from is the reference and has drawn the responses."""

@@ -33,6 +33,7 @@ from xpo.scoring.path import choose_path
 from xpo.scoring.score import Scoring
 from xpo.stages.alignment import Alignment
 from xpo.stages.parallel import run_branch
+from xpo.stages.pretraining import run_pretraining
 from xpo.stages.reward_model import leave_reward_model
 from xpo.stages.rounds import align_in_rounds
 from xpo.stages.setting import Setting
@@ -100,6 +101,9 @@ def _stages(setting: Setting, argv: list[str], begin: float) -> dict[str, float]
     if not c.reward.trains_head:
         _sample(setting, policy, rows, "before")
     head = c.reward.build(c.reward_form, policy.model, c.seed) if c.reward.trains_head else None
+    if head is not None and c.pretraining.applies:
+        with manifest.stage("pretraining") as entry:
+            entry["training_seconds"] = run_pretraining(setting, source, policy, head)
     critic = c.critic.build(policy.model, c.seed)
     with manifest.stage("align"):
         alignment = Alignment(setting, policy, arrow, rows, measure, critic, head, finish=finish)

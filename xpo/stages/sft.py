@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from xpo.anchor.none import NoAnchor
@@ -19,7 +18,7 @@ from xpo.errors import UserError
 from xpo.label_noise.none import NoNoise
 from xpo.length.sum import Sum
 from xpo.margin.none import NoMargin
-from xpo.model.loaded import Loaded, fingerprint
+from xpo.model.loaded import Loaded
 from xpo.module.off_policy import OffPolicyModule
 from xpo.objective.likelihood import Likelihood
 from xpo.polarity.both import Both
@@ -37,6 +36,7 @@ from xpo.stages.fit import Job, fit
 from xpo.stages.loaders import training_loader
 from xpo.stages.setting import Setting
 from xpo.stages.source import Policy, Rows, Source
+from xpo.stages.stored import load_weights, save_weights
 from xpo.weighting.none import NoWeighting
 
 
@@ -61,13 +61,13 @@ def run_sft(setting: Setting, source: Source, policy: Policy, loaded: Loaded) ->
             "(data.demonstrations), a trained model (model=hf), or set sft=none"
         )
     path = setting.cache / "sft" / f"{recipe_key(setting, rows, loaded.fingerprint)}.safetensors"
-    if path.is_file() and _load(path, policy.model):
+    if path.is_file() and load_weights(path, policy.model):
         say(f"sft is done already: its weights come from {shown(path)}")
         return 0.0
     policy.model.requires_grad_(True)
     seconds = imitate(setting, rows, policy, "sft", OffPolicyModule)
     if rank() == 0:
-        _save(path, policy.model)
+        save_weights(path, policy.model)
         shutil.rmtree(setting.checkpoints / "sft", ignore_errors=True)
     return seconds
 
@@ -127,28 +127,3 @@ def recipe_key(setting: Setting, rows: Rows, start: str, *more: Any) -> str:
     recipe = (c.sft.recipe, _optimizer(c), *trainer, world_size(c.trainer), c.seed, *more)
     masses = [[float(mass) for mass in row.demo or ()] for row in rows.train]
     return hash_text("2", start, hash_rows(rows.train), repr(masses), *map(repr, recipe))[:32]
-
-
-def _save(path: Path, model: Any) -> None:
-    import os
-
-    from safetensors.torch import save_model
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    save_model(model, str(partial), metadata={"fingerprint": fingerprint(model)})
-    os.replace(partial, path)
-
-
-def _load(path: Path, model: Any) -> bool:
-    """Load cached weights; False (and nothing loaded) if the file is damaged."""
-    from safetensors import SafetensorError, safe_open
-    from safetensors.torch import load_model
-
-    try:
-        with safe_open(str(path), "pt") as file:
-            expected = (file.metadata() or {}).get("fingerprint")
-        load_model(model, str(path))
-    except (SafetensorError, OSError):
-        return False
-    return fingerprint(model) == expected

@@ -63,6 +63,10 @@ class Source(Protocol):
         """Rows for an SFT stage."""
         ...
 
+    def pretraining(self) -> Rows:
+        """Comparisons for a stage before alignment; called after ``rows``."""
+        ...
+
     def rows(self, start: Policy, needs: frozenset[str]) -> Rows:
         """Rows for alignment. ``start`` is the policy as alignment finds it."""
         ...

@@ -128,6 +128,24 @@ def _nothing_else_is_trained_beside(c: Composition) -> Reason | None:
     )
 
 
+def _a_head_is_pretrained(c: Composition) -> Reason | None:
+    if not c.pretraining.applies:
+        return None
+    if not c.reward.trains_head:
+        return Reason(
+            f"{c.choice('pretraining')} trains a reward model's head, and {c.choice('reward')} has none.",
+            ("pretraining", "reward"),
+            fix=("pretraining=none",),
+        )
+    if not c.data.pretrains:
+        return Reason(
+            f"{c.choice('pretraining')} learns other comparisons first, and {c.choice('data')} brings none.",
+            ("pretraining", "data"),
+            fix=("data.pretraining=FILE",),
+        )
+    return None
+
+
 def _a_reward_model_is_whole(c: Composition) -> Reason | None:
     if not c.reward.trains_head or not c.adapter.adapts or c.adapter.merge:
         return None
@@ -147,5 +165,6 @@ RULES: tuple[Rule, ...] = (
     _head_settings_are_read,
     _members_have_no_statistic,
     _nothing_else_is_trained_beside,
+    _a_head_is_pretrained,
     _a_reward_model_is_whole,
 )
