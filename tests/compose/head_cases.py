@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+SCORER = ["data=jsonl", "data.path=x", "model=hf", f"model.path={Path(__file__).parent / 'scorer'}"]
+"""A folder whose config.json is that of a classifier."""
+
 HEAD_CASES = [
     (["algo=reward_bt", "reward_form=win_rate"], "is made of either"),
     (["algo=reward_bt", "reference=frozen"], "no token is predicted"),
@@ -30,6 +35,8 @@ HEAD_CASES = [
         "head in its place",
     ),
     (["algo=reward_bt", "adapter=lora", "adapter.merge=false"], "exported as one model"),
+    (["algo=dpo", *SCORER], "begins with a reward model, which predicts no token"),
+    (["algo=reward_bt", "sft=merged", *SCORER], "sft=merged trains a likelihood"),
     (["algo=dpo", "pretraining=comparisons"], "has none"),
     (["algo=reward_pmp", "data=jsonl", "data.path=x"], "brings none"),
     (["algo=reward_bt", "data=jsonl", "data.path=x", "data.pretraining=y"], "is not read"),

@@ -12,6 +12,7 @@ import torch
 
 from xpo.errors import UserError
 from xpo.model.loaded import Loaded, fingerprint, silence, silence_config
+from xpo.model.scorer import load_scorer, scores_responses
 from xpo.model.tokens import require_same, require_special
 from xpo.registry import register
 
@@ -23,6 +24,7 @@ _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 class HuggingFace:
     """``path``: a local folder (an earlier run's ``model/`` too) or ``owner/name`` on the hub.
 
+    A local folder of a reward model is where a run with reward=head can begin: trunk and head go on.
     ``dtype=auto`` keeps the checkpoint's type. Dropout is set to 0 everywhere. Code that a checkpoint
     brings runs only with ``trust_remote_code=true``.
     """
@@ -33,11 +35,19 @@ class HuggingFace:
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
     trust_remote_code: bool = False
 
+    @property
+    def scores_responses(self) -> bool:
+        """Whether it is a reward model, which predicts no token."""
+        return scores_responses(self.path)
+
     def load(
         self, *, seed: int, texts: Callable[[], Iterable[str]] | None = None, tokenizer: Any = None
     ) -> Loaded:
         """Weights and tokenizer; ``UserError`` says what is missing in the folder or on the hub."""
-        loaded = load_pretrained(self, "model.path")
+        if self.scores_responses:
+            loaded = load_scorer(self.path, "model.path", self.attention, self.dtype)
+        else:
+            loaded = load_pretrained(self, "model.path")
         if tokenizer is not None:
             require_same(loaded.tokenizer, tokenizer, f"model.path={self.path}")
         return loaded
@@ -46,6 +56,8 @@ class HuggingFace:
 def load_pretrained(option: HuggingFace, key: str) -> Loaded:
     """What the option names; ``key`` is the config key that messages blame."""
     source, where = find(option.path, key), f"{key}={option.path}"
+    if scores_responses(source):
+        raise UserError(f"{where} is a reward model: it scores responses and predicts no token")
     if option.revision is not None and Path(source).is_dir():
         raise UserError(
             f"{where} is a local folder, which has no revisions; leave "

@@ -26,6 +26,7 @@ class Loaded:
     tokenizer: Any
     untrained: bool
     fingerprint: str
+    head: Any = None  # of a reward model that the run begins with (xpo.model.scorer.Start)
 
 
 class ModelOption(Protocol):

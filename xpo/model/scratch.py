@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -23,6 +23,8 @@ class Scratch:
     ``tokenizer=train`` trains byte-level BPE of ``vocab_size`` tokens on the run's own texts; a path takes
     that folder's tokenizer. Data that bring a tokenizer (the gold world) overrule both.
     """
+
+    scores_responses: ClassVar[bool] = False  # it is no reward model
 
     model_type: Literal["llama", "qwen2", "qwen3", "gpt2"] = "llama"
     hidden: int = 128

@@ -18,6 +18,7 @@ from xpo.compose.groups import AXES
 from xpo.errors import Waiting
 from xpo.explain.formula import formula
 from xpo.model.loaded import Loaded
+from xpo.model.scorer import begin_with
 from xpo.run.card import Card
 from xpo.run.console import render_outcome
 from xpo.run.export import export_model, support_settings
@@ -101,6 +102,8 @@ def _stages(setting: Setting, argv: list[str], begin: float) -> dict[str, float]
     if not c.reward.trains_head:
         _sample(setting, policy, rows, "before")
     head = c.reward.build(c.reward_form, policy.model, c.seed) if c.reward.trains_head else None
+    if head is not None and loaded.head is not None:
+        begin_with(head, loaded.head, c.config)
     if head is not None and c.pretraining.applies:
         with manifest.stage("pretraining") as entry:
             entry["training_seconds"] = run_pretraining(setting, source, policy, head)

@@ -45,6 +45,8 @@ def wanted(setting: Setting, source: Source, loaded: Loaded) -> str | None:
     option = setting.composition.sft
     if not option.stage:
         return f"sft={setting.composition.option('sft')}"
+    if loaded.head is not None:
+        return "the model is a reward model"
     if option.parallel and not loaded.untrained:
         return "the model is trained: both branches begin from it"
     if not loaded.untrained and not source.demonstrations_given:

@@ -146,6 +146,28 @@ def _a_head_is_pretrained(c: Composition) -> Reason | None:
     return None
 
 
+def _a_scorer_is_trained_on(c: Composition) -> Reason | None:
+    """A reward model that a run begins with has a head, and no output that predicts tokens."""
+    if not c.model.scores_responses:
+        return None
+    if not c.reward.trains_head:
+        return Reason(
+            f"{c.choice('model')} begins with a reward model, which predicts no token, and "
+            f"{c.choice('reward')} is about probabilities of tokens.",
+            ("model",),
+            fix=("model.path=FOLDER_OF_A_LANGUAGE_MODEL",),
+        )
+    if c.sft.merges or c.pretraining.imitation:
+        group, fix = ("sft", "sft=none") if c.sft.merges else ("pretraining", "pretraining.imitation=0")
+        return Reason(
+            f"{c.choice(group)} trains a likelihood, and {c.choice('model')} begins with a reward model, "
+            "which predicts no token.",
+            (group, "model"),
+            fix=(fix,),
+        )
+    return None
+
+
 def _a_reward_model_is_whole(c: Composition) -> Reason | None:
     if not c.reward.trains_head or not c.adapter.adapts or c.adapter.merge:
         return None
@@ -166,5 +188,6 @@ RULES: tuple[Rule, ...] = (
     _members_have_no_statistic,
     _nothing_else_is_trained_beside,
     _a_head_is_pretrained,
+    _a_scorer_is_trained_on,
     _a_reward_model_is_whole,
 )
