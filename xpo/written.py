@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,3 +18,12 @@ def written(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(written, value)) + "]"
     return str(value)
+
+
+def reset(group: str, component: Any) -> list[str]:
+    """The settings that give a component's fields their defaults where they have other values."""
+    return [
+        f"{group}.{field.name}={written(field.default)}"
+        for field in dataclasses.fields(component)
+        if vars(component)[field.name] != field.default
+    ]

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.compose.head_cases import HEAD_CASES
+from tests.compose.part_cases import PART_CASES
 from xpo.compose import Refused, build, compose_config
 from xpo.compose.rules import RULES
 
@@ -108,6 +109,7 @@ CASES = [
     (["algo=pl_dpo", "weighting=on_policy_likelihood"], "how much a comparison counts"),
     (["algo=pl_dpo", "data.mode=population"], "have to be drawn"),
     *HEAD_CASES,
+    *PART_CASES,
 ]
 
 

@@ -10,10 +10,8 @@ import pytest
 import torch
 
 from tests.stages.tiny import SIZES, STAGE, run_here
-from xpo.compose.errors import Refused
 from xpo.data.errors import DataError
 from xpo.data.record import Record
-from xpo.errors import UserError
 from xpo.reward_model.saved import load_reward
 from xpo.reward_model.solution import judged_parts, rewards
 
@@ -130,29 +128,3 @@ def test_types_that_are_not_there_end_the_run_before_it_loads(real: Path, tmp_pa
     with pytest.raises(DataError, match=r"span_type=Irelevant.*Irrelevant \(\d+\).*Did you mean 'Irr"):
         run_here(tmp_path, "algo=reward_span", "reward_level.span_type=Irelevant", *TINY, f"data.path={real}")
     assert not (tmp_path / "model").exists()
-
-
-@pytest.mark.parametrize(
-    ("settings", "text"),
-    [
-        (("algo=reward_span",), "takes labels from spans of errors, and data=gold has none"),
-        (
-            (
-                "algo=reward_span",
-                "data=jsonl",
-                "annotator=rule",
-                "annotator.rules=[{name: length, most: 50}]",
-            ),
-            "labels whole",
-        ),
-        (("algo=reward_span", "data=jsonl", "feedback=preference", "objective=logistic"), "labels of parts"),
-        (("algo=step_dpo", "data=jsonl", "reward_level.neutral=half"), "labels of parts, good or bad"),
-        (("algo=kto", "data=jsonl", "reward_level=span", "arity=list"), "each segment a response to what"),
-        (("algo=reward_prm", "data=jsonl", "length=mean"), "nothing that length=mean could pool"),
-    ],
-)
-def test_what_has_no_meaning_is_refused(settings: tuple[str, ...], text: str) -> None:
-    from xpo.compose import build, compose_config
-
-    with pytest.raises((Refused, UserError), match=text):
-        build(compose_config([*settings, "data.path=unread.jsonl"] if len(settings) > 1 else [*settings]))

@@ -23,12 +23,12 @@ class Gold:
     ``mode=population`` trains on exact expectations over the run's reference; ``mode=sampled`` on ``records``
     drawn from it (null: 20,000) with sampled labels. Lists cannot be enumerated, so where a row's responses
     matter together population mode too draws ``records`` lists (null: 4,096), with exact feedback.
-    ``responses`` per drawn record: null is 1 for single labels, 2 for pairs, 4 for lists. ``seed`` is the
-    world's.
+    ``responses`` per drawn record: null is 1 for single labels (2 where another than the world's own labeller
+    gives them, who may know no more than which is better), 2 for pairs, 4 for lists. ``seed`` is the world's.
     ``demonstrations`` of the base policy: null is its exact probabilities, else so many draws.
     """
 
-    provides: ClassVar[frozenset[str]] = frozenset({"gold rewards"})
+    provides: ClassVar[frozenset[str]] = frozenset({"gold rewards", "spans"})
     pretrains: ClassVar[bool] = True  # there are comparisons for a stage before
 
     mode: Literal["population", "sampled"] = "population"
@@ -76,7 +76,10 @@ class Gold:
         if takes_apart(parts):
             return prefix_refusal(self, parts) or labels_refusal(parts, False, None)
         if not parts.reward_level.ends and parts.arity.sizes != (2, 2):
-            text = f"the gold world draws pairs of steps, and {parts.choice('arity')} takes other rows."
+            text = (
+                f"with {parts.choice('reward_level')}, {parts.choice('feedback')} and {parts.choice('reward')} "
+                f"the gold world draws pairs of steps, and {parts.choice('arity')} takes other rows."
+            )
             return text, ("arity=pair",)
         if not parts.reward_level.ends and parts.feedback.contrasts:
             text = f"the gold world's demonstrations are whole responses: {parts.choice('feedback')} with "
@@ -139,7 +142,8 @@ class Gold:
             return self.responses
         if parts.arity.sizes[1] is None:
             return 4
-        return 1 if parts.arity.sizes[1] == 1 and "comparisons" not in parts.feedback.gives else 2
+        alone = parts.arity.sizes[1] == 1 and "comparisons" not in parts.feedback.gives
+        return 1 if alone and parts.annotator.label_model is not None else 2
 
     def row_number(self) -> int:
         """How many records are drawn."""

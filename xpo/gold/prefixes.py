@@ -15,6 +15,7 @@ from xpo.gold import tokens
 from xpo.gold.labels import Labels
 from xpo.gold.rows import array
 from xpo.gold.world import World
+from xpo.written import reset
 
 Refusal = tuple[str, tuple[str, ...]]
 """The reason, and settings that work."""
@@ -97,6 +98,11 @@ def prefix_batch(rows: Sequence[Row]) -> Batch:
 
 def prefix_refusal(option: Any, parts: Any) -> Refusal | None:
     """Why these rows would not read what the data option and the composition say."""
+    told = reset("reward_level", parts.reward_level)
+    if told:
+        names = " and ".join(setting.partition("=")[0] for setting in told)
+        text = f"{names} is not read: a part of the gold world's responses is a symbol, good or bad."
+        return text, tuple(told)
     for name in ("records", "responses"):
         if vars(option)[name] is not None:
             text = f"data.{name} is not read: a row holds every beginning of every response."
@@ -107,8 +113,14 @@ def prefix_refusal(option: Any, parts: Any) -> Refusal | None:
     if parts.arity.sizes == (2, 2):
         text = f"labels are of single steps, and {parts.choice('arity')} takes two."
         return text, ("arity=list",)
+    if parts.arity.sizes == (1, 1):
+        text = f"a row holds every beginning of every response, and {parts.choice('arity')} takes one."
+        return text, ("arity=list",)
     if parts.weighting.by_row or parts.schedule.chunks:
         group = "weighting" if parts.weighting.by_row else "schedule"
         text = f"data.mode=population has one row for each prompt, which {parts.choice(group)} does not."
         return text, (f"{group}=none" if group == "weighting" else "schedule=offline",)
+    if "demonstrations" in parts.sft.needs:
+        text = f"beginnings of responses have labels, and {parts.choice('sft')} imitates whole ones."
+        return text, ("sft=separate",)
     return None

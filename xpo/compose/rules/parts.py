@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xpo.compose.composition import Composition
 from xpo.compose.rules.reason import Reason, Rule
+from xpo.written import reset
 
 
 def _spans_are_there(c: Composition) -> Reason | None:
@@ -14,7 +15,8 @@ def _spans_are_there(c: Composition) -> Reason | None:
             f"{c.choice('reward_level')} takes labels from spans of errors, and {c.choice('data')} has none.",
             ("data", "reward_level"),
         )
-    if "labels" not in c.annotator.needs:
+    own = "margins" in c.annotator.gives and "labels" in c.annotator.needs  # the labels that data bring
+    if not own and c.annotator.label_model is None:
         return Reason(
             f"{c.choice('reward_level')} takes labels from spans of errors in the data, and "
             f"{c.choice('annotator')} labels whole responses.",
@@ -27,16 +29,19 @@ def _labels_of_parts_are_read(c: Composition) -> Reason | None:
     alone = "labels" in c.feedback.gives and "comparisons" not in c.feedback.gives
     if not c.reward_level.labels_parts or alone:
         return None
+    # of steps too much may be set; segments have labels and nothing else
+    fix = () if c.reward_level.by_spans else tuple(reset("reward_level", c.reward_level))
     return Reason(
         f"{c.choice('reward_level')}, as it is set, is about labels of parts, good or bad, and "
         f"{c.choice('feedback')} does not take labels alone: it gives {', '.join(sorted(c.feedback.gives))}.",
         ("feedback", "reward_level"),
+        fix,
     )
 
 
 def _segments_stand_together(c: Composition) -> Reason | None:
     """A head reads all segments of an answer at once; log-ratios of each are of a row of its own."""
-    if not c.reward_level.by_spans or c.reward.trains_head or c.arity.sizes[0] == 1:
+    if not c.reward_level.by_spans or c.arity.sizes[c.reward.trains_head] == (None if c.reward.trains_head else 1):
         return None
     return Reason(
         f"{c.choice('reward')} makes each segment a response to what stands before it, and "
