@@ -59,6 +59,6 @@ def test_a_process_model_learns_the_odds_of_every_beginning(tmp_path: Path) -> N
     assert found["gold/bayes_step_log_loss"] < 0.68  # there is something to learn
 
 
-@pytest.mark.parametrize("setting", ["algo=reward_span", "arity=single", "annotator.noise=0.1"])
+@pytest.mark.parametrize("setting", ["algo=reward_span", "annotator.noise=0.1"])
 def test_these_work(setting: str) -> None:
     build(compose_config(["algo=reward_prm", setting]))
