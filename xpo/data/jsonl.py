@@ -197,6 +197,8 @@ def _parsed(
     known = names(found, columns, path)
     if form == "auto":
         form = detect([[o for o, t in known.items() if t in row] for _, row in rows], found, path)
+        if form == "stepwise" and "completions" in known:
+            counts.note("completions with labels read as the steps of one solution (else: data.format=list)")
     read = columns_of(form, known)
     _note_columns(read, found, counts)
     records = []
