@@ -13,7 +13,7 @@ from xpo.contracts import Row
 from xpo.data.counts import Counts
 from xpo.data.errors import DataError
 from xpo.data.label import Labelled, label, spoken
-from xpo.data.record import Annotator, Arity, Feedback, Record, Splits, Text
+from xpo.data.record import Annotator, Arity, Example, Feedback, Record, Splits, Text
 from xpo.data.tokenize import Progress, tokenize
 from xpo.data.truncate import Limits
 from xpo.feedback.demonstration import Demonstration
@@ -59,6 +59,10 @@ class Pipeline:
     level: Any = ResponseLevel()  # what of a record is labelled as one
     nested: bool = False  # what is rewarded is read of all that came before it
     desk: Any = None  # what the annotator may use of its run (xpo.annotator.base.Desk)
+
+    def examples(self, records: Sequence[Record], counts: Counts) -> list[Example]:
+        """What is labelled as one, with its masses."""
+        return self.feedback(self.level.units(records, self.nested), counts)
 
     def whole(self, splits: Splits) -> bool:
         """Whether demonstrations are whole responses, no single steps."""
@@ -161,8 +165,7 @@ class _Stage:
     known: dict[str, list[int]] = field(default_factory=dict)
 
     def rows(self, records: Sequence[Record], counts: Counts) -> list[Row]:
-        units = self.pipeline.level.units(records, self.pipeline.nested)
-        examples = self.pipeline.arity(self.pipeline.feedback(units, counts), counts)
+        examples = self.pipeline.arity(self.pipeline.examples(records, counts), counts)
         return self._tokenized(examples, counts, self.pipeline.level.ends)
 
     def demonstrations(self, records: Sequence[Record], counts: Counts, ends: bool) -> list[Row]:

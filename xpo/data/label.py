@@ -9,7 +9,7 @@ from typing import Any
 
 from xpo.data.counts import Counts
 from xpo.data.errors import DataError
-from xpo.data.record import Annotator, Feedback, Record, Splits
+from xpo.data.record import Annotator, Example, Record, Splits
 from xpo.data.shape import ordered
 from xpo.data.words import blank
 from xpo.errors import Waiting
@@ -55,10 +55,12 @@ def spoken(records: Sequence[Record], counts: Counts) -> list[Record]:
     return kept
 
 
-def objection(feedback: Feedback, needs: frozenset[str]) -> Callable[..., str]:
+def objection(
+    feedback: Callable[[Sequence[Record], Counts], list[Example]], needs: frozenset[str]
+) -> Callable[..., str]:
     """Why a record, as it is labelled, cannot be trained on; empty if it can.
 
-    ``kept``: that its feedback drops it is an objection too.
+    ``feedback`` makes examples of records. ``kept``: that it drops the record is an objection too.
     """
 
     def to(record: Record, kept: bool = False) -> str:

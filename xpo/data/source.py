@@ -41,7 +41,7 @@ class FileSource:
         self._splits: Splits = option.read()
         self._positive = parts.choice("margin") if parts.margin.positive_scores else None
         self.demonstrations_given = self._splits.given
-        self._desk = dataclasses.replace(desk, objection=objection(parts.feedback, self._needs))
+        self._desk = dataclasses.replace(desk, objection=objection(self._pipeline.examples, self._needs))
         self._waits = parts.annotator.needs_policy
         self._labelled = None if self._waits else self._label(self._desk)
         self._prepared: Prepared | None = None
