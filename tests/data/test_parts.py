@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from xpo.annotator.base import Desk
+from xpo.compose import build, compose_config
 from xpo.data.errors import BadRow, DataError
 from xpo.data.jsonl import Jsonl
 from xpo.data.parts import separator
 from xpo.data.record import Message, Span, Step
+from xpo.errors import Waiting
 
 LISTED: dict[str, Any] = {"prompt": "2+2*3?", "completions": ["2*3=6", "2+6=9"], "labels": [True, False]}
 MARKED: dict[str, Any] = {
@@ -137,3 +140,18 @@ def test_real_spans_are_where_the_data_say(real: Path) -> None:
     assert [text.split()[0] for text in cut] == ["Mark", "film", "by"]
     kinds = {span.type for record in splits.train for span in (record.spans or ((),))[0] or ()}
     assert kinds == {"Irrelevant", "Wrong-Grounding", "Unverifiable", "Redundant", "Incoherent"}
+
+
+def test_a_row_with_spans_alone_needs_no_person(write: Callable[..., str], tmp_path: Path) -> None:
+    """Nobody is asked for a label of the whole, which nothing would read."""
+    spans = [{"type": "t", "start": 0, "end": 3}]
+    rows = [{"prompt": f"{i}?", "completion": " abc. Yes.", "spans": spans} for i in range(4)]
+    settings = ["algo=reward_span", "data=jsonl", f"data.path={write(rows)}"]
+    parts = build(compose_config(settings))
+    desk = Desk(tmp_path / "cache", tmp_path / "run")
+    (tmp_path / "run").mkdir()
+    source = parts.data.open(parts, desk)
+    assert len(list(source.texts())) == 6 and not list((tmp_path / "run").iterdir())
+    whole = build(compose_config([*settings, "algo=reward_orm"]))
+    with pytest.raises(Waiting):
+        whole.data.open(whole, desk)

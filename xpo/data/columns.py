@@ -75,6 +75,7 @@ _SIGNS: tuple[tuple[str, frozenset[str]], ...] = (
     ("unpaired", frozenset({"prompt", "completion", "label"})),
     ("scored", frozenset({"prompt", "completion", "score"})),
     ("stepwise", frozenset({"prompt", "completion", "steps"})),
+    ("unpaired", frozenset({"prompt", "completion", "spans"})),
     ("demonstration", frozenset({"prompt", "completion"})),
     ("demonstration", frozenset({"messages"})),
     ("demonstration", frozenset({"text"})),
