@@ -12,7 +12,7 @@ import pytest
 
 from xpo.compose import build, compose_config, presets
 from xpo.compose.groups import AXES
-from xpo.explain.matrix import FILE, GOLD, Entry, digest, matrix
+from xpo.explain.matrix import Entry, digest, in_context, matrix
 from xpo.explain.options import options
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "matrix.md"
@@ -51,22 +51,19 @@ class MatrixTests:
         for entry in entries:
             if entry.status == "refused":
                 assert len(entry.reason.split()) > 5, entry
-                named = (
-                    entry.value,
-                    entry.axis,
-                    "rows.jsonl:",
-                )  # the option, or the row that cannot carry it
+                # the option, the row or setting of the data that does not go with it, or the whole preset
+                named = (entry.value, entry.axis, "rows.jsonl:", "gold:", "data.mode", f"algo={entry.algo}")
                 assert any(word in entry.reason for word in named), entry
 
     def test_what_a_refusal_names_works(self, entries: list[Entry]) -> None:
         """It composes, one refusal of every wording."""
-        context = {"gold": list(GOLD), "file": [*FILE, "data.path=unread.jsonl"]}
         seen: dict[tuple[str, str], Entry] = {}
         for e in entries:
             if e.nearest:
                 seen.setdefault((e.axis, " ".join(e.nearest)), e)
         for e in [entry for entry in seen.values() if entry.value not in ("model", "adapter")]:
-            build(compose_config([f"algo={e.algo}", *context[e.where], f"{e.axis}={e.value}", *e.nearest]))
+            taken = in_context(e.algo, e.where, Path("unread.jsonl"))
+            build(compose_config([*taken, f"{e.axis}={e.value}", *e.nearest]))
 
     def test_the_document_is_up_to_date(self, entries: list[Entry]) -> None:
         lines = DOCUMENT.read_text(encoding="utf-8").splitlines()

@@ -36,4 +36,4 @@ def test_swapping_an_option_is_composing_it(choice: str) -> None:
     option = next(option for option in options(axis) if option.name == value)
     for algo in ("simpo", "orpo"):
         config = compose_config([f"algo={algo}"])
-        assert swapped(config, option, {}) == compose_config([f"algo={algo}", choice])
+        assert list(swapped(config, option, [{}])) == [compose_config([f"algo={algo}", choice])]

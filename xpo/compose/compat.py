@@ -34,15 +34,18 @@ def check(composition: Composition) -> None:
 
 
 def _helps(composition: Composition, fix: tuple[str, ...]) -> bool:
-    """Whether settings (``group.key=value``) make a combination that works; others are trusted."""
-    config = copy.deepcopy(composition.config)
+    """Whether these changes make a combination that works; an option that asks its user is trusted."""
+    config, parts = copy.deepcopy(composition.config), {}
     for change in fix:
         address, _, value = change.partition("=")
         group, _, key = address.partition(".")
-        if not key:
+        if key:
+            config[group][key] = yaml.safe_load(value)
+            continue
+        parts[group] = _default(registry.component(group, value))
+        if parts[group] is None:
             return True
-        config[group][key] = yaml.safe_load(value)
-    return bool(fix) and first_reason(instantiate(config)) is None
+    return bool(fix) and first_reason(dataclasses.replace(instantiate(config), **parts)) is None
 
 
 def first_reason(composition: Composition) -> Reason | None:

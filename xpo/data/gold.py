@@ -77,8 +77,9 @@ class Gold:
             return prefix_refusal(self, parts) or labels_refusal(parts, False, None)
         if not parts.reward_level.ends and parts.arity.sizes != (2, 2):
             text = (
-                f"with {parts.choice('reward_level')}, {parts.choice('feedback')} and {parts.choice('reward')} "
-                f"the gold world draws pairs of steps, and {parts.choice('arity')} takes other rows."
+                f"with {parts.choice('reward_level')}, {parts.choice('feedback')} and "
+                f"{parts.choice('reward')} the gold world draws pairs of steps, and {parts.choice('arity')} "
+                "takes other rows."
             )
             return text, ("arity=pair",)
         if not parts.reward_level.ends and parts.feedback.contrasts:

@@ -7,6 +7,7 @@ and once on rows of a file.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -18,17 +19,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from omegaconf import OmegaConf
-
 from xpo.compose import ConfigError, Refused, build, compose_config, presets
+from xpo.compose.composition import Composition
 from xpo.compose.groups import AXES
 from xpo.errors import UserError
 from xpo.explain.options import Option, options
-from xpo.explain.probe import Probe, probe, save_model
+from xpo.explain.probe import Probe, probe
+from xpo.explain.stand_ins import Given, filled, stand_ins
 
 SMALL = ("model.hidden=16", "model.layers=1", "model.heads=2", "trainer.threads=1")
 GOLD = ("data=gold", "data.mode=sampled", "data.records=48", *SMALL)
-FILE = ("data=jsonl", "model=scratch", "model.vocab_size=300", "model.max_length=64", *SMALL)
+WHOLE = ("data=gold", "data.mode=population", "data.symbols=3", "data.max_symbols=2", *SMALL)
+FILE = (
+    "data=jsonl",
+    "data.path={rows}",
+    "model=scratch",
+    "model.vocab_size=300",
+    "model.max_length=64",
+    *SMALL,
+)
+
+CONTEXTS = {"gold": (GOLD, WHOLE), "file": (FILE, (*FILE, "data.pretraining={rows}"))}
+"""The data, and others where a preset does not take those. ``rows`` is a file."""
 
 Status = Literal["own", "changes", "equal", "refused", "needs"]
 
@@ -55,36 +67,54 @@ class Entry:
 
 def matrix(folder: Path, algos: Sequence[str] | None = None) -> list[Entry]:
     """Presets (all unless named) with every value of every axis; ``folder`` takes the few files needed."""
-    contexts = {"gold": list(GOLD), "file": [*FILE, f"data.path={_write_rows(folder)}"]}
+    rows = _write_rows(folder)
+    algos = presets() if algos is None else algos
+    cache = f"cache={folder / 'cache'}"
     given = {
-        where: {"path": str(save_model(build(compose_config(overrides)), folder / where))}
-        for where, overrides in contexts.items()
+        where: stand_ins([*_filled(data[0], rows), cache], folder / where) for where, data in CONTEXTS.items()
     }
     return [
         entry
-        for algo in (presets() if algos is None else algos)
-        for where, overrides in contexts.items()
-        for entry in _of_preset(algo, where, compose_config([f"algo={algo}", *overrides]), given[where])
+        for algo in algos
+        for where in CONTEXTS
+        for config in (compose_config([*in_context(algo, where, rows), cache]),)
+        for entry in _of_preset(algo, where, config, given[where])
     ]
 
 
-def swapped(config: dict[str, Any], option: Option, given: dict[str, str]) -> dict[str, Any]:
+def in_context(algo: str, where: str, rows: Path) -> list[str]:
+    """The preset on the first of these data that it takes, as overrides; on the last if it takes none."""
+    overrides: list[str] = []
+    for data in CONTEXTS[where]:
+        overrides = [f"algo={algo}", *_filled(data, rows)]
+        with contextlib.suppress(Refused):
+            build(compose_config(overrides))
+            return overrides
+    return overrides
+
+
+def _filled(data: Sequence[str], rows: Path) -> list[str]:
+    return [override.format(rows=rows) for override in data]
+
+
+def swapped(config: dict[str, Any], option: Option, given: Given) -> Iterator[dict[str, Any]]:
     """The config with one axis set to another option, as composing it anew would have it.
 
-    ``given`` fills what the option leaves to its user (``???``).
+    One for each way to fill what the option leaves to its user.
     """
-    node = OmegaConf.load(option.path)
-    node = OmegaConf.merge(
-        node, {key: value for key, value in given.items() if OmegaConf.is_missing(node, key)}
-    )
-    both = OmegaConf.create({"hp": config["hp"], option.group: node})
-    plain = OmegaConf.to_container(both, resolve=True, throw_on_missing=True)
-    assert isinstance(plain, dict)
-    return {**config, option.group: plain[option.group]}
+    for node in filled(config, option, given):
+        yield {**config, option.group: node}
 
 
-def _of_preset(algo: str, where: str, config: dict[str, Any], given: dict[str, str]) -> Iterator[Entry]:
-    base = probe(build(config))
+def _of_preset(algo: str, where: str, config: dict[str, Any], given: Given) -> Iterator[Entry]:
+    try:
+        base = probe(build(config))
+    except Refused as refusal:
+        yield from _refused_here(algo, where, refusal.reason)
+        return
+    except UserError as error:
+        yield from _refused_here(algo, where, _without_folders(str(error)))
+        return
     for axis in AXES:
         for option in options(axis):
             if option.name == config[axis]["name"]:
@@ -93,17 +123,25 @@ def _of_preset(algo: str, where: str, config: dict[str, Any], given: dict[str, s
                 yield _entry(algo, where, option, _outcome(config, base, option, given))
 
 
+def _refused_here(algo: str, where: str, reason: str) -> Iterator[Entry]:
+    """For a preset that these data cannot carry: there is nothing that an axis could change."""
+    about = f"algo={algo}, whatever its axes: {reason}"
+    for axis in AXES:
+        for option in options(axis):
+            yield Entry(algo, where, axis, option.name, "refused", reason=about)
+
+
 def _entry(algo: str, where: str, option: Option, outcome: dict[str, Any]) -> Entry:
     return Entry(algo, where, option.group, option.name, **outcome)
 
 
-def _outcome(config: dict[str, Any], base: Probe, option: Option, given: dict[str, str]) -> dict[str, Any]:
+def _outcome(config: dict[str, Any], base: Probe, option: Option, given: Given) -> dict[str, Any]:
     try:
-        composition = build(swapped(config, option, given))
+        composition = _built(swapped(config, option, given))
     except Refused as refusal:
         return {"status": "refused", "reason": refusal.reason, "nearest": refusal.nearest}
     except ConfigError as error:
-        return {"status": "needs", "reason": str(error)}
+        return {"status": "needs", "reason": _without_folders(str(error))}
     try:
         what = probe(composition).changes(base)
     except UserError as error:  # the rows of this context cannot carry it
@@ -111,6 +149,20 @@ def _outcome(config: dict[str, Any], base: Probe, option: Option, given: dict[st
     if what:
         return {"status": "changes", "what": tuple(what)}
     return {"status": "equal", "reason": _declared_equal(build(config), composition, option.group)}
+
+
+def _built(configs: Iterator[dict[str, Any]]) -> Composition:
+    """The first that its components take; else the last's ``ConfigError``."""
+    refused: ConfigError | None = None
+    for config in configs:
+        try:
+            return build(config)
+        except Refused:
+            raise
+        except ConfigError as error:
+            refused = error
+    assert refused is not None, "there is at least one"
+    raise refused
 
 
 def _without_folders(reason: str) -> str:
@@ -127,6 +179,8 @@ def _declared_equal(base: Any, other: Any, axis: str) -> str:
         return "without a reference it bends log-likelihoods of whole responses, where this link is straight"
     if axis == "reward" and other.objective.hard_labels:
         return "an order is all that is read, and the scores' order is that of the labels (`hard_labels`)"
+    if axis == "reward_level" and not one.ends and not two.ends and "gold rewards" in other.data.provides:
+        return "a part of the gold world's responses is one symbol, whatever parts are (`ends`)"
     if axis == "reward_level" and other.divergence.linear and one.per_token != two.per_token:
         return "the link is linear, so only what is left differs: tokens' rewards, or none (`per_token`)"
     return ""
@@ -151,6 +205,8 @@ def _write_rows(folder: Path) -> Path:
             "scores": scores,
             "ranks": ranks,
             "wins": wins,
+            "labels": [(n + k) % 2 == 0 for k in range(3)],
+            "spans": [[{"type": "odd", "start": 0, "end": 2}] * ((n + k) % 2) for k in range(3)],
         }
         rows.append(row)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

@@ -110,6 +110,10 @@ def prefix_refusal(option: Any, parts: Any) -> Refusal | None:
     if option.mode == "sampled":
         text = f"the gold world draws pairs of steps, and {parts.choice('feedback')} labels single ones."
         return text, ("data.mode=population",)
+    return _unlike_these_rows(parts)
+
+
+def _unlike_these_rows(parts: Any) -> Refusal | None:
     if parts.arity.sizes == (2, 2):
         text = f"labels are of single steps, and {parts.choice('arity')} takes two."
         return text, ("arity=list",)

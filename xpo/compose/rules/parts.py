@@ -41,7 +41,14 @@ def _labels_of_parts_are_read(c: Composition) -> Reason | None:
 
 def _segments_stand_together(c: Composition) -> Reason | None:
     """A head reads all segments of an answer at once; log-ratios of each are of a row of its own."""
-    if not c.reward_level.by_spans or c.arity.sizes[c.reward.trains_head] == (None if c.reward.trains_head else 1):
+    low, high = c.arity.sizes
+    if c.reward_level.by_spans and c.reward.trains_head and high is not None:
+        return Reason(
+            f"{c.choice('reward')} reads all segments of an answer in one row, and {c.choice('arity')} takes "
+            f"{high} of them.",
+            ("arity", "reward"),
+        )
+    if not c.reward_level.by_spans or c.reward.trains_head or low == 1:
         return None
     return Reason(
         f"{c.choice('reward')} makes each segment a response to what stands before it, and "

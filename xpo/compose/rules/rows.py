@@ -31,8 +31,9 @@ def _feedback_is_there(c: Composition) -> Reason | None:
     if c.reward.relabels and "comparisons" in c.objective.needs and c.reward_form.reads not in given:
         return Reason(
             f"{c.choice('reward_form')} takes labels from {c.reward_form.reads}, but {c.choice('feedback')} "
-            f"with {c.choice('arity')} gives rows with {', '.join(sorted(given)) or 'no labels'}.",
-            ("feedback", "arity", "reward_form", "reward"),
+            f"with {c.choice('arity')} and {c.choice('annotator')} gives rows with "
+            f"{', '.join(sorted(given)) or 'no labels'}.",
+            ("feedback", "arity", "annotator", "reward_form", "reward"),
         )
     return None
 
