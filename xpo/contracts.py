@@ -116,6 +116,7 @@ class Batch(Movable):
     prompt_BP: Tensor | None = None  # left-aligned token ids, for the plain path and for samples
     prompt_mask_BP: Tensor | None = None
     response_BKT: Tensor | None = None
+    joined: Any = None  # ``xpo.scoring.joined.Joined``, for heads that read two responses at once
 
     @property
     def present_BK(self) -> Tensor:

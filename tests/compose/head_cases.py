@@ -25,6 +25,14 @@ HEAD_CASES = [
     (["algo=reward_pm", "weighting=batch_beta"], "rewards of single ones"),
     (["algo=reward_bt", "reward.planes=2"], "has a score of its own"),
     (["algo=reward_pm", "reward.members=2"], "reads two"),
+    (["algo=reward_bt", "reward.reading=together"], "reward_form=pointwise scores one"),
+    (
+        ["algo=reward_pm", "reward.reading=together", "reward_level=token", "data.mode=sampled"],
+        "reads all tokens of one",
+    ),
+    (["algo=reward_pm", "reward.reading=together", "reward.planes=2", "data.mode=sampled"], "any circle"),
+    (["algo=reward_pm", "reward.reading=together", "arity=pair"], "every response of a prompt in one"),
+    (["algo=reward_bt", "reward.members=3", "arity=pair"], "a random half of the rows each"),
     (
         ["algo=reward_bt", "reward.members=3", "weighting=log_mean_exp", "data.mode=sampled"],
         "statistic of the whole step",

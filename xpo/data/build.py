@@ -15,7 +15,7 @@ from xpo.data.errors import DataError
 from xpo.data.label import Labelled, label, spoken
 from xpo.data.record import Annotator, Arity, Example, Feedback, Record, Splits, Text
 from xpo.data.tokenize import Progress, tokenize
-from xpo.data.truncate import Limits
+from xpo.data.truncate import Limits, for_two
 from xpo.feedback.demonstration import Demonstration
 from xpo.feedback.preference import Preference
 from xpo.reward_level.response import ResponseLevel
@@ -58,6 +58,7 @@ class Pipeline:
     arity: Arity
     level: Any = ResponseLevel()  # what of a record is labelled as one
     nested: bool = False  # what is rewarded is read of all that came before it
+    together: bool = False  # two responses are read one after the other
     desk: Any = None  # what the annotator may use of its run (xpo.annotator.base.Desk)
 
     def examples(self, records: Sequence[Record], counts: Counts) -> list[Example]:
@@ -147,7 +148,8 @@ def prepare_demonstrations(
 
 def _limits(pipeline: Pipeline, window: int | None) -> Limits:
     try:
-        return pipeline.data.limits(window)
+        limits = pipeline.data.limits(window)
+        return for_two(limits) if pipeline.together else limits
     except DataError:
         raise
     except ValueError as error:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from xpo.contracts import Batch, Row, StepTotals
+from xpo.data.plan import cost
+from xpo.scoring.joined import join, joined_cost
 from xpo.scoring.pack import pack
 from xpo.scoring.support import Support
 
@@ -25,7 +27,8 @@ class Collator:
     """What stays the same from micro-batch to micro-batch.
 
     ``prompt_edges``: prompt tokens are scored too. ``support``: the tokens that a response may have.
-    ``whole``: every token is fed, for heads that read what stands behind the last one.
+    ``whole``: every token is fed, for heads that read what stands behind the last one. ``separator``: rows of
+    two responses are packed too, with this token between them.
     """
 
     pad_id: int
@@ -33,6 +36,11 @@ class Collator:
     ref: RefLogps | None = None
     support: Support | None = None
     whole: bool = False
+    separator: int | None = None
+
+    def cost(self, row: Row) -> int:
+        """Positions that a row takes in a forward pass."""
+        return cost(row) if self.separator is None else joined_cost((row.prompt, row.responses))
 
     def __call__(self, rows: Sequence[Row], index: Sequence[int], totals: StepTotals) -> Batch:
         """Pad rows to one K and T.
@@ -40,8 +48,9 @@ class Collator:
         ``index`` is each row's place in the data set. A row at -1 is a filler: its weight becomes 0 and
         nothing cached is read for it. A feedback field is None unless every row carries it.
         """
+        spelt = [(row.prompt, row.responses) for row in rows]
         packed, token_BKT = pack(
-            [(row.prompt, row.responses) for row in rows],
+            spelt,
             pad_id=self.pad_id,
             prompt_edges=self.prompt_edges,
             support=self.support,
@@ -72,6 +81,7 @@ class Collator:
             prompt_BP=prompt_BP,
             prompt_mask_BP=prompt_mask_BP,
             response_BKT=_responses(rows, token_BKT, self.pad_id),
+            joined=None if self.separator is None else join(spelt, self.separator, self.pad_id),
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from xpo.contracts import Batch, Probes, Row, StepTotals
 from xpo.data.collate import Collator
-from xpo.data.plan import Group, Plan, Sizes, cost
+from xpo.data.plan import Group, Plan, Sizes
 from xpo.data.probes import mismatched, partners
 from xpo.data.truncate import Limits
 
@@ -52,7 +52,7 @@ class StepLoader:
         self.collator = collator
         self.rank = rank
         self.probes = probes or ProbeRows()
-        self.plan = Plan(tuple(cost(row) for row in rows), sizes, world_size)
+        self.plan = Plan(tuple(collator.cost(row) for row in rows), sizes, world_size)
         self._filler = min(range(len(rows)), key=lambda i: (self.plan.costs[i], i))
         self._epoch = 0
         self._start = 0  # where the next iteration starts: not at 0 only after a resume
@@ -183,7 +183,7 @@ class EvalLoader:
     ) -> None:
         self.rows = rows
         self.collator = collator
-        costs = tuple(cost(row) for row in rows)
+        costs = tuple(collator.cost(row) for row in rows)
         plan = Plan(costs, replace(sizes, batch_size=len(rows), drop_last=False), world_size)
         self._groups = plan.groups(range(len(rows)), rank)
         self._filler = min(range(len(rows)), key=lambda i: (costs[i], i))

@@ -36,6 +36,7 @@ class FileSource:
             parts.arity,
             parts.reward_level,
             nested=parts.reward.trains_head,
+            together=parts.reward.trains_head and parts.reward.together,
         )
         self._needs = OffPolicy.of(parts, parts.reference.given).needs
         self._splits: Splits = option.read()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -39,6 +40,16 @@ class Limits:
             raise ValueError(
                 f"max_response_length {self.max_response_length} is below min_response {self.min_response}"
             )
+
+
+def for_two(limits: Limits) -> Limits:
+    """Such that prompt, one response, a separator and another response fit; each is at most a third."""
+    if limits.max_length is None:
+        return limits
+    third = (limits.max_length - 1) // 3
+    longest = third if limits.max_response_length is None else min(third, limits.max_response_length)
+    rest = limits.max_length - 1 - longest
+    return dataclasses.replace(limits, max_length=rest, max_response_length=longest)
 
 
 def fit(

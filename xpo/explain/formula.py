@@ -29,6 +29,7 @@ _LATEX_RATIO = (
 _LATEX_HEAD = (
     r"r(y) = w^\top h(x, y)",
     r"r(y_w, y_l) = w^\top (h_w - h_l) + v_w^\top R\, v_l,\quad v = V h(x, y)",
+    r"r(y_w, y_l) = \tfrac{1}{2} w^\top \left(h(x, y_w, y_l) - h(x, y_l, y_w)\right)",
 )
 
 
@@ -142,7 +143,7 @@ def _latex(c: OffPolicy) -> str:
     anchor = f" + {c.anchor.term_latex()}" if c.anchor.applies else ""
     lines = [rf"\mathcal{{L}} = {weight}{mean}{likelihood}{anchor}"]
     if c.reward.trains_head:
-        lines.append(_LATEX_HEAD[c.reward_form.of_pairs])
+        lines.append(_LATEX_HEAD[c.reward_form.of_pairs + c.reward.together])
     elif c.objective.reads_reward:
         ratio = _LATEX_RATIO[0 if c.given_reference else 1]
         linked = c.reward_level.formula(c.divergence.latex, c.length.latex, ratio)

@@ -80,7 +80,14 @@ def probe(composition: Composition) -> Probe:
     loader = training_loader(
         rows,
         Sizes(ROWS, TOKENS),
-        Collator(loaded.tokenizer.pad_token_id, arrow.prompt_edges, None, skipped, c.reward.trains_head),
+        Collator(
+            loaded.tokenizer.pad_token_id,
+            arrow.prompt_edges,
+            None,
+            skipped,
+            c.reward.trains_head,
+            c.reward.separator(loaded.tokenizer) if c.reward.trains_head else None,
+        ),
         ranks=(0, 1),
         probes=ProbeRows(arrow.statistic_rows, rows.limits, loaded.tokenizer.bos_token_id),
     )

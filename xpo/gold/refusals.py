@@ -15,6 +15,10 @@ _PAIRED = _SHAPE | {"ties", "intransitivity"}
 
 def labels_refusal(parts: Any, drawn: bool, size: int | None) -> Refusal | None:
     """``drawn``: labels are draws; ``size``: responses of a drawn record, None for whole populations."""
+    if parts.reward.trains_head and not drawn and size is None:
+        unread = _of_heads(parts)
+        if unread is not None:
+            return unread, ("data.mode=sampled",)
     labelled = parts.feedback.gives & {"comparisons", "labels", "scores"} and not parts.feedback.contrasts
     if parts.annotator.label_model is None:
         return _of_others(parts, bool(labelled), drawn, size)
@@ -30,6 +34,21 @@ def labels_refusal(parts: Any, drawn: bool, size: int | None) -> Refusal | None:
         {name: default for name, default in told.items() if name not in read},
     )
     return unread or _of_pairs(parts, drawn, size)
+
+
+def _of_heads(parts: Any) -> str | None:
+    """Of a whole population there is one row for each prompt, with every response in it."""
+    if parts.reward.members > 1:
+        return (
+            f"reward.members={parts.reward.members} learn a random half of the rows each, and "
+            "data.mode=population has one row for each prompt."
+        )
+    if parts.reward.together:
+        return (
+            "reward.reading=together reads every pair of a row, and data.mode=population has every response "
+            "of a prompt in one."
+        )
+    return None
 
 
 def _told(parts: Any) -> dict[str, Any]:

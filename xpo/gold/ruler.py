@@ -72,6 +72,8 @@ class Ruler:
 
         With a ``judge`` those of a reward model, averaged over its members.
         """
+        if judge is not None and judge.parts.reward.together:
+            return {}  # all ordered pairs of an enumerated world, each a row of its own, are too many
         if judge is not None and takes_apart(self._parts):
             return self._of_steps(model, judge)
         if judge is not None:

@@ -61,7 +61,10 @@ class GoldSource:
 
     def tokenize(self, tokenizer: Any, window: int) -> None:
         """Nothing to do but to check the window: rows are made of the world's own tokens."""
-        longest = max(map(len, self.world.prompt_ids)) + int(self.world.length_N.max())
+        reward, longest = self._parts.reward, int(self.world.length_N.max())
+        if reward.trains_head and reward.together:
+            longest = 2 * longest + 1
+        longest += max(map(len, self.world.prompt_ids))
         if window < longest:
             raise DataError(
                 f"the gold world's rows are {longest} tokens long, the model's window is {window}; set "

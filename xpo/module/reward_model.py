@@ -12,7 +12,7 @@ from xpo.arrow import Scores, Steps
 from xpo.contracts import Batch
 from xpo.module.off_policy import OffPolicyModule
 from xpo.reward_model.heads import Opinion, RewardHead
-from xpo.reward_model.read import features_of
+from xpo.reward_model.read import features_of, pair_features
 from xpo.run.metrics import Ratio
 from xpo.run.preference_metrics import preference_metrics
 from xpo.scoring.parts import output_head
@@ -37,16 +37,25 @@ class RewardModule(OffPolicyModule):
         return self.head.named_parameters(prefix="head"), self._lr_scale
 
     def scores(self, batch: Batch) -> Scores:
-        states = token_states(self.scoring, self.policy, batch)
-        members = self.head(features_of(states, self.head, self.arrow, batch), batch.present_BK)
+        feature, states = self._read(batch)
+        members = self.head(feature, batch.present_BK)
         logp_BKT, prompt_logp_BP = self._imitated(states, batch)
         ref_BKT = torch.zeros_like(logp_BKT)
         return Scores(logp_BKT, ref_BKT, prompt_logp_BP, opinion=_mean(members), members=members)
 
-    def _imitated(self, states: TokenStates, batch: Batch) -> tuple[Tensor, Tensor | None]:
+    def _read(self, batch: Batch) -> tuple[Tensor, TokenStates | None]:
+        """What the head says, and the states of single responses where they are read."""
+        together, states = self.arrow.reward.together, None
+        if not together or self.arrow.sft.merges:
+            states = token_states(self.scoring, self.policy, batch)
+        if together or states is None:
+            return pair_features(self.policy, self.head, self.scoring, batch), states
+        return features_of(states, self.head, self.arrow, batch), states
+
+    def _imitated(self, states: TokenStates | None, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Log-probabilities where a likelihood is trained beside the head, else zeros."""
-        if not self.arrow.sft.merges:
-            return states.hidden_SD.new_zeros(batch.mask_BKT.shape, dtype=torch.float32), None
+        if states is None or not self.arrow.sft.merges:
+            return batch.weight_B.new_zeros(batch.mask_BKT.shape, dtype=torch.float32), None
         prompt = self.arrow.prompt_edges
         span = slice(None) if prompt else response_edges(batch.packed)
         found = Distributions(states.hidden_SD[states.edge_E[span]], output_head(self.policy))

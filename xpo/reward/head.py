@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -25,7 +25,10 @@ class HeadReward:
     ``reward_level`` says which tokens are read. ``members``: so many heads on one trunk, each on its own
     random half of the rows, for means and disagreement. ``planes``: how many cycles a preference model can
     hold (null: 4; pointwise heads have none). The head trains at ``lr_scale`` times the model's rate.
-    ``sign=-1``: the folder that a run leaves gives costs, rewards with the other sign.
+    ``reading`` of a pairwise head: responses are read apart, each at its own end, or together, one after the
+    other (both orders are read, and half their difference is the log-odds; Munos et al. 2023, arXiv
+    2312.00886, section 2, learn P(y beats y' | x) of both). ``sign=-1``: the folder that a run leaves gives
+    costs, rewards with the other sign.
     """
 
     relabels: ClassVar[bool] = False  # labels are used as annotated
@@ -38,6 +41,7 @@ class HeadReward:
     planes: int | None = None
     lr_scale: float = 1.0
     sign: int = 1
+    reading: Literal["apart", "together"] = "apart"
 
     def __post_init__(self) -> None:
         check_lr_scale(self.lr_scale)
@@ -48,6 +52,15 @@ class HeadReward:
 
         if self.sign not in (1, -1):
             raise ValueError(f"sign must be 1 (rewards) or -1 (costs), got {self.sign}")
+
+    @property
+    def together(self) -> bool:
+        """Two responses are read in one row."""
+        return self.reading == "together"
+
+    def separator(self, tokenizer: Any) -> int | None:
+        """The token between two responses that are read together: another EOS."""
+        return tokenizer.eos_token_id if self.together else None
 
     def __call__(self, link_BK: Tensor) -> Tensor:
         return link_BK

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from xpo.contracts import Batch
 from xpo.registry import register
-from xpo.reward_model.heads import PreferenceHead, RewardHead
+from xpo.reward_model.heads import JointHead, PreferenceHead, RewardHead
 
 PLANES = 4
 
@@ -33,6 +33,8 @@ class Pairwise:
 
     def head(self, reward: Any, width: int, seed: int, dtype: torch.dtype) -> RewardHead:
         """The head that a trained reward of this form has."""
+        if reward.together:
+            return JointHead(width, seed, dtype)
         return PreferenceHead(width, reward.planes or PLANES, seed, dtype)
 
     def text(self) -> str:

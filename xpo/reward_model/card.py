@@ -46,6 +46,12 @@ _TOKENS = (
 )
 
 
+_TOGETHER = (
+    " A row is the prompt, a response, EOS once more and the other response; the log-odds that the first one "
+    "wins are half the difference of what transformers returns for the two orders."
+)
+
+
 @dataclass(frozen=True)
 class Reads:
     """What is read: two responses, the parts of one, or all its tokens; else its last token."""
@@ -53,6 +59,7 @@ class Reads:
     pairs: bool = False
     parts: bool = False
     tokens: bool = False
+    together: bool = False  # two responses, one after the other
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ def reward_card(card: RewardCard) -> str:
 
 def _use(card: RewardCard) -> str:
     if card.reads.pairs:
-        return _pairs()
+        return _pairs() + (_TOGETHER if card.reads.together else "")
     how = _PARTS if card.reads.parts else _POINTWISE
     return (
         how

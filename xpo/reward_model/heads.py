@@ -54,6 +54,14 @@ class RewardHead(nn.Module):
     def forward(self, feature_BKF: Tensor, present_BK: Tensor) -> tuple[Opinion, ...]: ...
 
 
+def _of_pairs(log_odds_BKK: Tensor, present_BK: Tensor) -> tuple[Opinion, ...]:
+    """Of responses that are there; a reward is the mean log-odds against the prompt's others."""
+    both_BKK = present_BK[:, :, None] & present_BK[:, None, :]
+    log_odds_BKK = masked(log_odds_BKK, both_BKK)
+    others_B1 = (present_BK.sum(1, keepdim=True) - 1).clamp(min=1)
+    return (Opinion(log_odds_BKK.sum(2) / others_B1, log_odds_BKK),)
+
+
 class ScoreHead(RewardHead):
     """r(x, y) of each member. Bradley and Terry 1952; Ouyang et al. 2022, arXiv 2203.02155, section 3.5."""
 
@@ -86,7 +94,21 @@ class PreferenceHead(RewardHead):
         cross_BKK = a_BKF @ b_BKF.mT  # one product: two would add up in unlike orders, and not cancel
         cycle_BKK = cross_BKK - cross_BKK.mT
         log_odds_BKK = reward_BK[:, :, None] - reward_BK[:, None, :] + cycle_BKK
-        both_BKK = present_BK[:, :, None] & present_BK[:, None, :]
-        log_odds_BKK = masked(log_odds_BKK, both_BKK)
-        others_B1 = (present_BK.sum(1, keepdim=True) - 1).clamp(min=1)
-        return (Opinion(log_odds_BKK.sum(2) / others_B1, log_odds_BKK),)
+        return _of_pairs(log_odds_BKK, present_BK)
+
+
+class JointHead(RewardHead):
+    """log-odds(i beats j) = (s_ij - s_ji) / 2, where s_ij is read at the end of i and then j.
+
+    What a head likes because of its place is in both orders alike, and cancels exactly. No score of a single
+    response has to exist.
+    """
+
+    members = 1
+
+    def __init__(self, width: int, seed: int, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__(width, 1, seed, dtype)
+
+    def forward(self, feature_BKKF: Tensor, present_BK: Tensor) -> tuple[Opinion, ...]:
+        score_BKK = feature_BKKF.squeeze(-1)
+        return _of_pairs((score_BKK - score_BKK.mT) / 2, present_BK)

@@ -20,7 +20,7 @@ class Judge:
     """A head and the parts that say what it reads; called, it gives its members' opinions of a batch."""
 
     head: RewardHead
-    parts: Any  # with ``reward_level`` and ``length``
+    parts: Any  # with ``reward``, ``reward_level`` and ``length``
 
     @torch.no_grad()
     def __call__(self, model: Any, scoring: Scoring, batch: Batch) -> tuple[Opinion, ...]:
@@ -31,8 +31,11 @@ class Judge:
 def features(model: Any, head: RewardHead, scoring: Scoring, parts: Any, batch: Batch) -> Tensor:
     """feature_BKF: the head's outputs at each response's last token, or of all tokens, pooled by length.
 
-    ``parts`` has ``reward_level`` and ``length``. A response's scores of tokens are ``token_features``.
+    ``parts`` has ``reward``, ``reward_level`` and ``length``. A response's scores of tokens are
+    ``token_features``. Of responses that are read together it is feature_BKKF, at the end of each pair.
     """
+    if parts.reward.together:
+        return pair_features(model, head, scoring, batch)
     return features_of(token_states(scoring, model, batch), head, parts, batch)
 
 
@@ -43,6 +46,15 @@ def features_of(states: TokenStates, head: RewardHead, parts: Any, batch: Batch)
     feature_BKTF = head.features(states.tokens())
     pooled = [parts.length.pool(feature_BKT, batch.mask_BKT) for feature_BKT in feature_BKTF.unbind(-1)]
     return torch.stack(pooled, dim=-1)
+
+
+def pair_features(model: Any, head: RewardHead, scoring: Scoring, batch: Batch) -> Tensor:
+    """feature_BKKF: the head's one output at the end of response i and then j."""
+    if batch.joined is None:
+        raise ValueError("this batch has no rows of two responses; collate it with a separator")
+    pairs = batch.joined.as_batch(batch)
+    feature_BRF = head.features(token_states(scoring, model, pairs).last(pairs))
+    return batch.joined.table(feature_BRF.squeeze(-1))[..., None]
 
 
 def token_features(model: Any, head: RewardHead, scoring: Scoring, batch: Batch) -> Tensor:

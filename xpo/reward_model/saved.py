@@ -14,6 +14,7 @@ import torch
 from xpo import registry
 from xpo.contracts import Batch, StepTotals
 from xpo.data.record import Record
+from xpo.data.truncate import for_two
 from xpo.errors import UserError
 from xpo.judge.windows import in_windows
 from xpo.model.loaded import best_device, fingerprint
@@ -23,6 +24,7 @@ from xpo.reward_model.load import Classifier, load_classifier
 from xpo.reward_model.read import Judge
 from xpo.reward_model.texts import ForeignReader, OwnReader, Reader, limits_of
 from xpo.run.manifest import hash_template, hash_text, hash_tokenizer
+from xpo.scoring.joined import join, joined_cost, longest_joined
 from xpo.scoring.pack import TokenRow, pack
 from xpo.scoring.path import choose_path
 from xpo.scoring.score import Scoring
@@ -78,11 +80,11 @@ class SavedReward:
         ``tokens`` is the number of positions of a forward pass. A record that cannot be read raises
         ``UserError`` when it is its turn.
         """
-        yield from in_windows(records, self.reader.row, positions, self._judged, tokens)
+        yield from in_windows(records, self.reader.row, self._positions, self._judged, tokens)
 
     def of_tokens(self, rows: Sequence[TokenRow], tokens: int = TOKENS) -> Iterator[tuple[Opinion, ...]]:
         """The same for prompts and responses as token ids of the model's own vocabulary, EOS included."""
-        yield from in_windows(rows, self._fitting, positions, self._judged, tokens)
+        yield from in_windows(rows, self._fitting, self._positions, self._judged, tokens)
 
     def of_samples(
         self, rows: Sequence[TokenRow], tokenizer: Any, records: Callable[[], Sequence[Record]]
@@ -93,19 +95,24 @@ class SavedReward:
         """
         yield from self.of_tokens(rows) if self.reader.reads(tokenizer) else self.opinions(records())
 
+    def _positions(self, row: TokenRow) -> int:
+        return joined_cost(row) if self.judge.parts.reward.together else positions(row)
+
     def _fitting(self, row: TokenRow) -> TokenRow:
-        longest = len(row[0]) + max(map(len, row[1]))
+        together = self.judge.parts.reward.together
+        longest = longest_joined(row) if together else len(row[0]) + max(map(len, row[1]))
         if longest > self.window:
-            raise UserError(
-                f"prompt and response are {longest} tokens long, the reward model's window is {self.window}"
-            )
+            what = "prompt and two responses" if together else "prompt and response"
+            raise UserError(f"{what} are {longest} tokens long, the reward model's window is {self.window}")
         return row
 
     def _judged(self, rows: Sequence[TokenRow]) -> list[tuple[Opinion, ...]]:
         packed, mask_BKT = pack(rows, pad_id=0, whole=True)
         ones_B = torch.ones(len(rows))
         totals = StepTotals(float(len(rows)), 0.0, 1)
-        batch = Batch(packed, mask_BKT, ones_B, torch.arange(len(rows)), totals)
+        between = self.judge.parts.reward.separator(self.tokenizer)
+        joined = None if between is None else join(rows, between, pad_id=0)
+        batch = Batch(packed, mask_BKT, ones_B, torch.arange(len(rows)), totals, joined=joined)
         opinions = self.judge(self.model, self.scoring, batch.to(self.model.device))
         members = [self._moved(m, opinion.to("cpu")) for m, opinion in enumerate(opinions)]
         return [tuple(_of_row(opinion, b, len(row[1])) for opinion in members) for b, row in enumerate(rows)]
@@ -130,6 +137,7 @@ def load_reward(
     head, parts = _head(found, where)
     model = found.model.to(device or best_device())
     limits = limits_of(int(model.config.get_text_config().max_position_embeddings))
+    limits = for_two(limits) if parts.reward.together else limits
     reader: Reader = OwnReader(found.tokenizer, limits, parts.reward_level.ends)
     if found.meaning is None:
         reader = ForeignReader(found.tokenizer, limits, model.config.get_text_config().pad_token_id)

@@ -98,5 +98,7 @@ class Alignment:
 
     def collator(self, ref: ReferenceCache | None = None) -> Collator:
         skipped = None if self.setting.composition.critic.every_state else self.policy.scoring.support
-        whole = self.setting.composition.reward.trains_head
-        return Collator(self.policy.tokenizer.pad_token_id, self.arrow.prompt_edges, ref, skipped, whole)
+        reward, tokenizer = self.setting.composition.reward, self.policy.tokenizer
+        between = reward.separator(tokenizer) if reward.trains_head else None
+        edges, whole = self.arrow.prompt_edges, reward.trains_head
+        return Collator(tokenizer.pad_token_id, edges, ref, skipped, whole, between)

@@ -77,7 +77,8 @@ def comparisons_arrow(parts: Any) -> OffPolicy:
 def _train(setting: Setting, rows: Rows, policy: Policy, arrow: OffPolicy, head: RewardHead) -> float:
     c, recipe = setting.composition, setting.composition.pretraining
     sizes = Sizes(recipe.batch_size, c.trainer.tokens_per_micro_batch, seed=c.seed)
-    collator = Collator(policy.tokenizer.pad_token_id, support=policy.scoring.support, whole=True)
+    between, support = c.reward.separator(policy.tokenizer), policy.scoring.support
+    collator = Collator(policy.tokenizer.pad_token_id, support=support, whole=True, separator=between)
     loader = training_loader(rows, sizes, collator, ranks=(rank(), world_size(c.trainer)), probes=ProbeRows())
     length = {"steps": recipe.steps, "epochs": recipe.epochs}
     settings = dataclasses.replace(c.trainer, batch_size=recipe.batch_size, **length)

@@ -40,7 +40,8 @@ def leave_reward_model(
         meaning,
         None if tokenizer.pad_token_id == tokenizer.eos_token_id else tokenizer.pad_token_id,
     )
-    reads = Reads(c.reward_form.of_pairs, not c.reward_level.ends, c.reward_level.per_token)
+    level, together = c.reward_level, c.reward.together
+    reads = Reads(c.reward_form.of_pairs, not level.ends, level.per_token, together)
     card = RewardCard(
         c.config["algo"],
         formula(alignment.arrow).text,

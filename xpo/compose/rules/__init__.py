@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xpo.compose.rules import beside, head, labels, lists, parts, reward, rows, shape, step
+from xpo.compose.rules import beside, head, labels, lists, parts, reward, rows, shape, step, training
 from xpo.compose.rules.reason import Reason, Rule
 
 __all__ = ["RULES", "Reason", "Rule"]
@@ -16,5 +16,6 @@ RULES: tuple[Rule, ...] = (
     *step.RULES,
     *labels.RULES,
     *head.RULES,
+    *training.RULES,
     *parts.RULES,
 )

@@ -104,6 +104,29 @@ def _head_settings_are_read(c: Composition) -> Reason | None:
     return None
 
 
+def _two_are_read_at_once(c: Composition) -> Reason | None:
+    if not c.reward.trains_head or not c.reward.together:
+        return None
+    wrong = {
+        f"{c.choice('reward_form')} scores one": not c.reward_form.of_pairs,
+        f"{c.choice('reward_level')} reads all tokens of one": c.reward_level.per_token,
+    }
+    for why, so in wrong.items():
+        if so:
+            return Reason(
+                f"reward.reading=together reads two responses at once, and {why}.",
+                ("reward_form", "reward_level"),
+                fix=("reward.reading=apart",),
+            )
+    if c.reward.planes is None:
+        return None
+    return Reason(
+        f"reward.planes={c.reward.planes} is not read: where reward.reading=together any circle can be held.",
+        ("reward_form",),
+        fix=("reward.planes=null",),
+    )
+
+
 def _members_have_no_statistic(c: Composition) -> Reason | None:
     if not c.reward.trains_head or c.reward.members == 1:
         return None
@@ -118,76 +141,12 @@ def _members_have_no_statistic(c: Composition) -> Reason | None:
     return None
 
 
-def _nothing_else_is_trained_beside(c: Composition) -> Reason | None:
-    if not c.reward.trains_head or not c.critic.gives:
-        return None
-    return Reason(
-        f"{c.choice('critic')} is trained beside a policy that predicts tokens, and {c.choice('reward')} "
-        "trains a head in its place.",
-        ("critic", "objective"),
-    )
-
-
-def _a_head_is_pretrained(c: Composition) -> Reason | None:
-    if not c.pretraining.applies:
-        return None
-    if not c.reward.trains_head:
-        return Reason(
-            f"{c.choice('pretraining')} trains a reward model's head, and {c.choice('reward')} has none.",
-            ("pretraining", "reward"),
-            fix=("pretraining=none",),
-        )
-    if not c.data.pretrains:
-        return Reason(
-            f"{c.choice('pretraining')} learns other comparisons first, and {c.choice('data')} brings none.",
-            ("pretraining", "data"),
-            fix=("data.pretraining=FILE",),
-        )
-    return None
-
-
-def _a_scorer_is_trained_on(c: Composition) -> Reason | None:
-    """A reward model that a run begins with has a head, and no output that predicts tokens."""
-    if not c.model.scores_responses:
-        return None
-    if not c.reward.trains_head:
-        return Reason(
-            f"{c.choice('model')} begins with a reward model, which predicts no token, and "
-            f"{c.choice('reward')} is about probabilities of tokens.",
-            ("model",),
-            fix=("model.path=FOLDER_OF_A_LANGUAGE_MODEL",),
-        )
-    if c.sft.merges or c.pretraining.imitation:
-        group, fix = ("sft", "sft=none") if c.sft.merges else ("pretraining", "pretraining.imitation=0")
-        return Reason(
-            f"{c.choice(group)} trains a likelihood, and {c.choice('model')} begins with a reward model, "
-            "which predicts no token.",
-            (group, "model"),
-            fix=(fix,),
-        )
-    return None
-
-
-def _a_reward_model_is_whole(c: Composition) -> Reason | None:
-    if not c.reward.trains_head or not c.adapter.adapts or c.adapter.merge:
-        return None
-    return Reason(
-        f"{c.choice('reward')} is exported as one model with its head, and adapter.merge=false keeps the "
-        "adapter apart.",
-        ("adapter",),
-        fix=("adapter.merge=true",),
-    )
-
-
 RULES: tuple[Rule, ...] = (
     _form_has_a_head,
     _nothing_reads_tokens,
     _tokens_are_pooled,
     _pairs_have_gaps_alone,
     _head_settings_are_read,
+    _two_are_read_at_once,
     _members_have_no_statistic,
-    _nothing_else_is_trained_beside,
-    _a_head_is_pretrained,
-    _a_scorer_is_trained_on,
-    _a_reward_model_is_whole,
 )
