@@ -39,3 +39,21 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
     ends = [weights(folder) for folder in (one, two)]
     for name, whole in ends[0].items():
         torch.testing.assert_close(ends[1][name], whole, rtol=0, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def test_two_processes_train_the_same_head(tmp_path: Path) -> None:
+    """Members on their own halves, the stage before too: the head trains beside the policy on each rank."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    data = write_lists(tmp_path / "lists.jsonl")
+    shared = ["algo=reward_pmp", "reward.members=2", f"data.path={data}", f"data.pretraining={data}", *SIZES]
+    shared += ["optimizer.lr=0.05", "sft=none", "trainer.steps=3", "trainer.threads=1"]
+    shared += ["pretraining.steps=2", "pretraining.lr=0.05", "pretraining.batch_size=8"]
+    run_here(one, *shared, f"cache={one}-cache")
+    ranks = ["trainer.devices=2", "trainer.strategy=ddp", f"cache={two}-cache", f"hydra.run.dir={two}"]
+    done = run_command(*shared, *ranks)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert summary(two)["metrics"] == pytest.approx(summary(one)["metrics"], rel=1e-4, abs=1e-5)
+    ends = [weights(folder) for folder in (one, two)]
+    assert "score.weight" in ends[0]
+    for name, whole in ends[0].items():
+        torch.testing.assert_close(ends[1][name], whole, rtol=0, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
