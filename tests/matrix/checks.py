@@ -12,7 +12,8 @@ import pytest
 
 from xpo.compose import build, compose_config, presets
 from xpo.compose.groups import AXES
-from xpo.explain.matrix import Entry, digest, in_context, matrix
+from xpo.explain.matrix import Entry, digest, matrix
+from xpo.explain.matrix_data import in_context
 from xpo.explain.options import options
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "matrix.md"

@@ -7,7 +7,6 @@ and once on rows of a file.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -23,24 +22,10 @@ from xpo.compose import ConfigError, Refused, build, compose_config, presets
 from xpo.compose.composition import Composition
 from xpo.compose.groups import AXES
 from xpo.errors import UserError
+from xpo.explain.matrix_data import CONTEXTS, in_context, with_rows, write_rows
 from xpo.explain.options import Option, options
 from xpo.explain.probe import Probe, probe
 from xpo.explain.stand_ins import Given, filled, stand_ins
-
-SMALL = ("model.hidden=16", "model.layers=1", "model.heads=2", "trainer.threads=1")
-GOLD = ("data=gold", "data.mode=sampled", "data.records=48", *SMALL)
-WHOLE = ("data=gold", "data.mode=population", "data.symbols=3", "data.max_symbols=2", *SMALL)
-FILE = (
-    "data=jsonl",
-    "data.path={rows}",
-    "model=scratch",
-    "model.vocab_size=300",
-    "model.max_length=64",
-    *SMALL,
-)
-
-CONTEXTS = {"gold": (GOLD, WHOLE), "file": (FILE, (*FILE, "data.pretraining={rows}"))}
-"""The data, and others where a preset does not take those. ``rows`` is a file."""
 
 Status = Literal["own", "changes", "equal", "refused", "needs"]
 
@@ -67,11 +52,12 @@ class Entry:
 
 def matrix(folder: Path, algos: Sequence[str] | None = None) -> list[Entry]:
     """Presets (all unless named) with every value of every axis; ``folder`` takes the few files needed."""
-    rows = _write_rows(folder)
+    rows = write_rows(folder)
     algos = presets() if algos is None else algos
     cache = f"cache={folder / 'cache'}"
     given = {
-        where: stand_ins([*_filled(data[0], rows), cache], folder / where) for where, data in CONTEXTS.items()
+        where: stand_ins([*with_rows(data[0], rows), cache], folder / where)
+        for where, data in CONTEXTS.items()
     }
     return [
         entry
@@ -80,21 +66,6 @@ def matrix(folder: Path, algos: Sequence[str] | None = None) -> list[Entry]:
         for config in (compose_config([*in_context(algo, where, rows), cache]),)
         for entry in _of_preset(algo, where, config, given[where])
     ]
-
-
-def in_context(algo: str, where: str, rows: Path) -> list[str]:
-    """The preset on the first of these data that it takes, as overrides; on the last if it takes none."""
-    overrides: list[str] = []
-    for data in CONTEXTS[where]:
-        overrides = [f"algo={algo}", *_filled(data, rows)]
-        with contextlib.suppress(Refused):
-            build(compose_config(overrides))
-            return overrides
-    return overrides
-
-
-def _filled(data: Sequence[str], rows: Path) -> list[str]:
-    return [override.format(rows=rows) for override in data]
 
 
 def swapped(config: dict[str, Any], option: Option, given: Given) -> Iterator[dict[str, Any]]:
@@ -184,33 +155,6 @@ def _declared_equal(base: Any, other: Any, axis: str) -> str:
     if axis == "reward_level" and other.divergence.linear and one.per_token != two.per_token:
         return "the link is linear, so only what is left differs: tokens' rewards, or none (`per_token`)"
     return ""
-
-
-def _write_rows(folder: Path) -> Path:
-    """Lists whose ranks and scores disagree now and then, of unequal lengths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "rows.jsonl"
-    words = ["ash", "birch", "cedar", "elm", "fir", "oak", "pine", "yew"]
-    rows = []
-    for n in range(12):
-        completions = [
-            " ".join(words[(n + k * j) % 8] for j in range(1 + (n + k) % 4)) + f" {k}" for k in range(3)
-        ]
-        scores = [float((n * 3 + k * 5) % 7) + k / 10 for k in range(3)]
-        ranks = [(n + k) % 3 for k in range(3)]
-        wins = [[0.5 + (scores[i] - scores[j]) / 20 for j in range(3)] for i in range(3)]
-        row = {
-            "prompt": f"tree {n}",
-            "completions": completions,
-            "scores": scores,
-            "ranks": ranks,
-            "wins": wins,
-            "labels": [(n + k) % 2 == 0 for k in range(3)],
-            "spans": [[{"type": "odd", "start": 0, "end": 2}] * ((n + k) % 2) for k in range(3)],
-        }
-        rows.append(row)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
 
 
 def as_markdown(entries: list[Entry]) -> str:
