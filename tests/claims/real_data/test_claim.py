@@ -8,6 +8,7 @@ import pytest
 
 from xpo.claims.real_data.__main__ import markdown
 from xpo.claims.real_data.claim import Claim, Seed, judge, load_claims
+from xpo.claims.real_data.rewards import Beside, accuracy, beside_length
 from xpo.data.record import Record
 
 ABOVE = Claim("a", "it works", "pairs", ("algo=x",), "above_chance", "acc")
@@ -75,21 +76,23 @@ def test_the_table_says_what_is_compared_with() -> None:
 
 def test_a_reward_model_must_beat_length_on_the_same_lists() -> None:
     claim = Claim("c", "it scores", "lists", ("algo=x",), "beats_length", "acc", rewards=True)
-    seeds = [Seed({"acc": 0.8}, 3, (0.1, 0.2, 0.3), right=(0.8, 0.9, 1.0))]
-    verdict = judge(claim, seeds)
+    better = [Beside(9, 7, 10), Beside(4, 3, 5), Beside(5, 4, 5)]
+    verdict = judge(claim, [Seed({"acc": 0.8}, 3, beside=better)])
+    # 18 of 20 beside 14 of 20
     assert verdict.holds and verdict.measured.startswith("accuracy 0.900, length alone 0.700; gain 0.200")
-    assert not judge(claim, [Seed({"acc": 0.8}, 3, (0.1, -0.2, 0.1), right=(0.8, 0.9, 1.0))]).holds
+    assert verdict.measured.endswith("p = 0.000")
+    worse = [Beside(one.by_length, one.right, one.pairs) for one in better]
+    assert not judge(claim, [Seed({"acc": 0.8}, 3, beside=worse)]).holds
+    assert not judge(claim, [Seed({"acc": 0.8}, 3, beside=[*better, *worse])]).holds
 
 
 def test_lists_beside_longer_is_better() -> None:
-    from xpo.claims.real_data.rewards import beyond_length
-
     records = [
         Record("p", ("aaaa", "bb", "c"), scores=(0.1, 0.9, 0.5)),  # the longest is the worst
         Record("q", ("a", "bbb"), scores=(0.0, 1.0)),
         Record("r", ("a", "bb"), scores=(0.3, 0.4)),  # closer than the tie
     ]
-    right, gained = beyond_length([[0.0, 2.0, 1.0], [1.0, 1.0], [0.0, 1.0]], records, tie=0.2)
-    assert right == [1.0, 0.5]
+    found = beside_length([[0.0, 2.0, 1.0], [1.0, 1.0], [0.0, 1.0]], records, tie=0.2)
     # by length a > b > c, where the scores say b > c > a: one pair of three is right
-    assert gained == pytest.approx([1 - 1 / 3, 0.5 - 1.0])
+    assert [(one.right, round(one.by_length, 9), one.pairs) for one in found] == [(3, 1, 3), (0.5, 1, 1)]
+    assert accuracy(found) == 3.5 / 4

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from xpo.claims.curves import Curve, insert, svg
 from xpo.claims.measure import metrics_of
-from xpo.claims.real_data.rewards import beyond_length, held_out_records, rewards
+from xpo.claims.real_data.rewards import accuracy, beside_length, held_out_records, rewards
 from xpo.run.files import write_json, write_text
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _accuracies(line: Line, size: int, options: argparse.Namespace) -> list[float]:
-    """Of every seed, the mean over held-out lists."""
+    """Of every seed, over all held-out pairs."""
     return [_accuracy(line, size, seed, options) for seed in range(options.seeds)]
 
 
@@ -71,8 +71,7 @@ def _accuracy(line: Line, size: int, seed: int, options: argparse.Namespace) -> 
         run += [f"trainer.steps={options.steps}", f"++hp.sft.separate.steps={options.steps}", "eval.rows=8"]
     metrics_of(line.data, [sys.executable, "-m", "xpo", *run], folder)
     records = held_out_records(folder)
-    right, _ = beyond_length(rewards(folder / "model", records), records, line.tie)
-    found = sum(right) / len(right)
+    found = accuracy(beside_length(rewards(folder / "model", records), records, line.tie))
     print(f"{line.data}: {size} prompts, seed {seed}: {found:.3f}", flush=True)
     return found
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from xpo.claims.real_data.statistics import Interval, accuracy_of_seeds, paired_bootstrap
+from xpo.claims.real_data.rewards import Beside, accuracy
+from xpo.claims.real_data.statistics import Interval, accuracy_of_seeds, bootstrap_of_ratio, paired_bootstrap
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,14 @@ class Seed:
     """What one seed's run left: its final metrics, and how many held-out rows they are means over.
 
     ``gains``: for each held-out list the accuracy of its ranking minus that of the other run's;
-    ``all_gains``: the same with the claim's ties compared too. ``right``: the accuracy of the run's own.
+    ``all_gains``: the same with the claim's ties compared too. ``beside``: of a reward model, its pairs.
     """
 
     metrics: Mapping[str, float]
     rows: int
     gains: Sequence[float] = ()
     all_gains: Sequence[float] = ()
-    right: Sequence[float] = ()
+    beside: Sequence[Beside] = ()
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,13 @@ def _ranks_better(claim: Claim, seeds: Sequence[Seed]) -> Verdict:
 
 
 def _beats_length(claim: Claim, seeds: Sequence[Seed]) -> Verdict:
-    gain = _gain([seed.gains for seed in seeds])
-    own = sum(sum(seed.right) / len(seed.right) for seed in seeds) / len(seeds)
-    text = f"accuracy {own:.3f}, length alone {own - gain.mean:.3f}; {_gain_text(gain)}"
-    return Verdict(text, "interval above 0", gain.low > 0)
+    """Over all pairs; prompts are resampled, with the seeds' mean of each."""
+    lists = list(zip(*(seed.beside for seed in seeds), strict=True))
+    gains = [sum(one.right - one.by_length for one in of_seeds) / len(seeds) for of_seeds in lists]
+    gain, p = bootstrap_of_ratio(gains, [of_seeds[0].pairs for of_seeds in lists])
+    own = sum(accuracy(seed.beside) for seed in seeds) / len(seeds)
+    text = f"accuracy {own:.3f}, length alone {own - gain.mean:.3f}; {_gain_text(gain)}, p = {p:.3f}"
+    return Verdict(text, "better by a paired bootstrap over prompts, one-sided p below 0.05", p < 0.05)
 
 
 def _gain(gains: Sequence[Sequence[float]]) -> Interval:

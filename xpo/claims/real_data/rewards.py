@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -30,20 +31,35 @@ def rewards(folder: Path, records: Sequence[Record]) -> list[list[float]]:
     ]
 
 
-def beyond_length(
+@dataclass(frozen=True)
+class Beside:
+    """Of one list: how many pairs a model and length alone order rightly, and how many are compared."""
+
+    right: float
+    by_length: float
+    pairs: int
+
+
+def beside_length(
     values: Sequence[Sequence[float]], records: Sequence[Record], tie: float = 0.0
-) -> tuple[list[float], list[float]]:
-    """By list, the accuracy of these values, and how much better it is than that of longer-is-better.
+) -> list[Beside]:
+    """By list, the pairs that these values order rightly, beside longer-is-better.
 
     Pairs whose scores differ by less than ``tie`` are not compared; lists without any other are left out.
-    Length is in characters.
+    Length is in characters; a tie counts half.
     """
-    right, gained = [], []
+    found = []
     for value, record in zip(values, records, strict=True):
         assert record.merit is not None
         lengths = [float(len(str(response))) for response in record.responses]
-        found = ranking_accuracy(value, record.merit, tie), ranking_accuracy(lengths, record.merit, tie)
-        if found[0] is not None and found[1] is not None:
-            right.append(found[0])
-            gained.append(found[0] - found[1])
-    return right, gained
+        right, by_length = (ranking_accuracy(v, record.merit, tie) for v in (value, lengths))
+        if right is None or by_length is None:
+            continue
+        pairs = sum(a > b and a - b >= tie for a in record.merit for b in record.merit)
+        found.append(Beside(right * pairs, by_length * pairs, pairs))
+    return found
+
+
+def accuracy(lists: Sequence[Beside]) -> float:
+    """Over all pairs."""
+    return sum(one.right for one in lists) / sum(one.pairs for one in lists)

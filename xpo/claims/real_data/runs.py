@@ -11,7 +11,7 @@ from pathlib import Path
 from xpo.claims.measure import metrics_of
 from xpo.claims.real_data.claim import Claim, Seed
 from xpo.claims.real_data.exported import answer, gains, held_out_lists, mean_logps
-from xpo.claims.real_data.rewards import beyond_length, held_out_records, rewards
+from xpo.claims.real_data.rewards import beside_length, held_out_records, rewards
 
 QUESTION = "\n\nHuman: What should I read?\n\nAssistant:"
 
@@ -45,8 +45,9 @@ def _seed(claim: Claim, plan: Plan, seed: int, report: Callable[[str], None]) ->
     rows = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["sizes"]["test_rows"]
     if claim.rewards:
         records = held_out_records(folder)
-        right, gained = beyond_length(rewards(folder / "model", records), records, claim.tie)
-        return Seed(metrics, rows, gained, right=right)
+        return Seed(
+            metrics, rows, beside=beside_length(rewards(folder / "model", records), records, claim.tie)
+        )
     answer(folder / "model", QUESTION)
     if claim.against is None:
         return Seed(metrics, rows)

@@ -64,6 +64,27 @@ class Interval:
     high: float
 
 
+def bootstrap_of_ratio(
+    above: Sequence[float], below: Sequence[float], draws: int = 10_000, seed: int = 0
+) -> tuple[Interval, float]:
+    """sum(above) / sum(below) over resampled groups, and how often it is 0 or less (one-sided p).
+
+    A group is a prompt with so many pairs. ``ValueError`` if there is no group.
+    """
+    if not above:
+        raise ValueError("a bootstrap needs at least one group")
+    rng, n, index = random.Random(seed), len(above), range(len(above))
+    means = []
+    for _ in range(draws):
+        drawn = rng.choices(index, k=n)
+        means.append(sum(above[i] for i in drawn) / sum(below[i] for i in drawn))
+    means.sort()
+    interval = Interval(
+        sum(above) / sum(below), means[int(0.025 * draws)], means[math.ceil(0.975 * draws) - 1]
+    )
+    return interval, sum(mean <= 0 for mean in means) / draws
+
+
 def paired_bootstrap(differences: Sequence[float], draws: int = 10_000, seed: int = 0) -> Interval:
     """The mean of paired differences with the percentile interval over resampled pairs.
 
