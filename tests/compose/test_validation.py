@@ -6,7 +6,13 @@ from xpo.compose import ConfigError, build, compose_config
 from xpo.compose.compose import option_files
 from xpo.compose.groups import GROUPS
 
+ASKED = ["annotator.path=x"]  # a judge
 NEEDS_A_VALUE = {
+    **{f"annotator={name}": ASKED for name in ("constitution", "direct", "judge")},
+    **{f"annotator={name}": ["annotator.path=x"] for name in ("preference_model", "reward_model")},
+    "annotator=implicit": ["annotator.run=x"],
+    "annotator=rule": ["annotator.rules=[{name: length, most: 5}]"],
+    "annotator=safety": ["annotator.helpfulness=x", "annotator.cost=y"],
     "model=hf": ["model.path=x"],
     "data=jsonl": ["data.path=x"],
     "reference=model": ["reference.path=x"],

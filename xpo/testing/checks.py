@@ -7,6 +7,7 @@ from typing import Any
 
 from xpo.testing import (
     checks_anchor,
+    checks_annotator,
     checks_common,
     checks_critic,
     checks_critic_option,
@@ -42,6 +43,7 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
     "polarity": checks_reward.POLARITY,
     "margin": checks_reward.MARGIN,
     "anchor": checks_anchor.CHECKS,
+    "annotator": checks_annotator.CHECKS,
     "reduce": checks_sft.REDUCE,
     "sft": checks_sft.SFT,
     "feedback": checks_feedback.CHECKS,
