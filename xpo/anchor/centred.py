@@ -16,7 +16,7 @@ from xpo.scoring.token_statistics import TokenStatistic
 @register("anchor", "centred")
 @dataclass(frozen=True)
 class Centred:
-    """weight (r_w + r_l)^2, the mean over comparisons. Eisenstein et al. 2023, arXiv 2312.09244, section 2.
+    """weight (r_w + r_l)^2, the mean over comparisons. Eisenstein et al. 2023, arXiv 2312.09244.
 
     Comparisons leave the level of rewards open, prompt by prompt; this settles it: a pair's two rewards have
     mean 0. Any reward can be held, a head's scores or an implicit one. Comparisons count as they are given,

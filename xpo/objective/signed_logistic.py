@@ -20,7 +20,7 @@ from xpo.registry import register
 class SignedLogistic(Declared):
     """-log sigmoid(gap) + sign_weight (mean of -log sigmoid(+-reward) over the responses).
 
-    The cost model of Safe RLHF: Dai et al. 2023, arXiv 2310.12773, equation 6 (the loss of the cost model),
+    The cost model of Safe RLHF: Dai et al. 2023, arXiv 2310.12773 (the loss of the cost model),
     whose cost is minus the reward here: what is preferred is safer, what is good is safe, and 0 is between
     safe and unsafe. ``sign_weight`` 2 is the paper's sum over a pair's two responses, as labels of a row sum
     to 1. Differs from the paper: lists and soft labels are means over their pairs and responses.

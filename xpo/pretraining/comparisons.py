@@ -15,7 +15,7 @@ from xpo.sft.none import NoSFT
 class Comparisons:
     """Preference-model pre-training: trunk and head learn comparisons of other data before the run's own.
 
-    Askell et al. 2021, arXiv 2112.00861, section 4; Bai et al. 2022, arXiv 2204.05862, section 2. The loss is
+    Askell et al. 2021, arXiv 2112.00861; Bai et al. 2022, arXiv 2204.05862. The loss is
     Bradley-Terry's whatever the run's objective, plus ``imitation`` times the negative log-likelihood of the
     good responses (0: none), a mean over their tokens. The data bring the comparisons (``data.pretraining``;
     the gold world has its own). The stage ends after ``steps`` optimizer steps, or where that is null after
