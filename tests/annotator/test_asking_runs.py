@@ -12,6 +12,7 @@ from xpo.compose.compat import Refused
 from xpo.judge.local import LocalBackend
 from xpo.model.scratch import Scratch
 from xpo.model.tokens import train_bpe
+from xpo.stages.job import execute
 
 RATED = [f"Score: {number}" for number in range(6)]
 
@@ -119,8 +120,16 @@ def test_the_policy_judges_itself_after_sft(rows, tmp_path, counted):
     assert counted["answers"] == 48  # another policy
 
 
-@pytest.mark.parametrize("annotator", ["direct", "self", "constitution"])
-def test_an_enumerable_world_has_no_texts(annotator):
-    path = () if annotator == "self" else ("annotator.path=any",)
+def test_the_policy_of_an_enumerable_world_reads_no_questions():
+    """Other models have words of their own and may label there."""
     with pytest.raises(Refused, match="needs texts, but data=gold provides"):
-        build(compose_config(["algo=dpo", f"annotator={annotator}", *path]))
+        build(compose_config(["algo=dpo", "annotator=self"]))
+
+
+def test_a_judge_labels_the_gold_world(judge, tmp_path):
+    given = (f"annotator.path={judge}", "data=gold", "data.mode=sampled", "data.records=16")
+    sizes = ("sft.steps=2", "trainer.steps=2", "trainer.batch_size=8", "logger=none", "model.hidden=16")
+    for annotator in ("judge", "direct", "constitution"):
+        run = ["algo=dpo", f"annotator={annotator}", *given, *sizes, f"cache={tmp_path}/cache"]
+        metrics = execute(build(compose_config(run)), tmp_path / annotator)
+        assert abs(metrics["gold/reward_share"]) < 1

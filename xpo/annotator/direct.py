@@ -29,7 +29,6 @@ class Direct(Asking, Labeller):
     ``ValueError`` for a scale that does not rise, and for files that cannot be used.
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"texts"})
     gives: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores"})
 
     low: int = 1

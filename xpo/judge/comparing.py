@@ -30,7 +30,6 @@ class Comparing(Asking, Labeller):
     """
 
     kind: ClassVar[Kind]
-    needs: ClassVar[frozenset[str]] = frozenset({"texts"})
     gives: ClassVar[frozenset[str]] = FEEDBACK - {"margins"}
 
     rationale_tokens: int = 0
