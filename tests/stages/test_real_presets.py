@@ -57,7 +57,7 @@ def fitting(parts: Any) -> str:
     needs = OffPolicy.of(parts, parts.reference.given).needs
     if needs >= {"comparisons", "labels"} and not parts.feedback.labels_from_pairs:
         pytest.skip("no real rows at hand say which responses are safe")
-    if "wins" in needs:
+    if "wins" in needs or parts.reward_level.by_spans:
         return "qa_feedback"
     lists = parts.arity.sizes[1] is None
     scored = bool(needs & {"scores", "margins"}) or not takes_pairs(parts.feedback)

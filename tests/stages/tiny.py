@@ -52,6 +52,7 @@ def write_lists(path: Path, count: int = 32, labels: bool = False) -> Path:
         prompt = f"Say {' and '.join(WORDS[(i + j) % 11] for j in range(1 + i % 3))} {i}:"
         scores, wins = [0.9, 0.4 + i / 100, 0.1], [[0.5, 0.8, 0.9], [0.2, 0.5, 0.7], [0.1, 0.3, 0.5]]
         rows.append({"prompt": prompt, "completions": answers, "scores": scores, "wins": wins})
+        rows[-1]["spans"] = [{"type": "wrong", "start": 0, "end": 3}] if i % 2 else []
         if labels:
             rows[-1]["labels"] = [True, i % 2 == 0, False]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
