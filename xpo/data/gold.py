@@ -87,7 +87,10 @@ class Gold:
             return text + f"{parts.choice('reward_level')} has no steps.", ("reward_level=response",)
         length = parts.length
         if not parts.reward_level.ends and (length.averages or length.has_offset or length.several):
-            text = f"a step of the gold world is one token, so {parts.choice('length')} would change nothing."
+            text = (
+                f"a step of the gold world is one token, so with {parts.choice('reward_level')} "
+                f"{parts.choice('length')} would change nothing."
+            )
             return text, ("length=sum",)
         if parts.margin.positive_scores:
             text = (
