@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Any
 
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from xpo.annotator.gold import Gold
 from xpo.gold.labels import PLAIN, LabelModel, Labels, classes
-from xpo.gold.rows import Wanted, draw, list_rows, population_rows, records
+from xpo.gold.rows import Wanted, draw, list_rows, population_rows
 from xpo.gold.steps import Steps
 from xpo.gold.world import World
 
@@ -98,7 +97,6 @@ def test_good_is_above_the_mean_utility(world: World, ref: Tensor) -> None:
 
 
 ALL = LabelModel(noise=0.1, ties=0.8, length_bias=-0.3, intransitivity=1.5, scale=1.7)
-NAMES = [field.name for field in dataclasses.fields(LabelModel)]
 
 
 def by_hand(model: LabelModel, u: list[float], kind: list[int], i: int, j: int) -> tuple[float, float]:
@@ -157,35 +155,6 @@ def test_steps_have_the_same_probabilities(world: World, ref: Tensor) -> None:
         kind = [(ids[0] - row.responses[0][0]) % 3 for ids in row.responses]
         win, tie = by_hand(ALL, u, kind, 0, 1)
         assert np.asarray(row.wins)[0, 1] == pytest.approx(win + tie / 2)
-
-
-@pytest.mark.parametrize(
-    "model", [ALL, *(dataclasses.replace(PLAIN, **{n: getattr(ALL, n)}) for n in NAMES)], ids=repr
-)
-def test_drawn_labels_have_these_frequencies(model: LabelModel) -> None:
-    world, i, j, n = World(prompts=1, symbols=3, max_symbols=2, seed=7), 2, 9, 20_000
-    drawn = torch.tensor([[i, j]]).expand(1, n, 2)
-    labelled = Gold(**vars(model))(records(world, drawn, model))
-    labels = model.of_world(world, torch.full((1, world.size), -math.log(world.size)).double())
-    scores = torch.tensor([record.scores for record in labelled], dtype=torch.float64)
-    within = 4 * 0.5 / math.sqrt(n)
-    wins = labels.compared_KK(False)[0]
-    assert (scores[:, 0] > scores[:, 1]).double().mean().item() == pytest.approx(
-        float(wins[i, j]), abs=within
-    )
-    assert (scores[:, 0] < scores[:, 1]).double().mean().item() == pytest.approx(
-        float(wins[j, i]), abs=within
-    )
-    tied = float(labels.tie_KK[0, i, j])
-    assert (scores[:, 0] == scores[:, 1]).double().mean().item() == pytest.approx(tied, abs=within)
-    (record, *_) = labelled
-    assert record.wins is not None
-    assert np.allclose(record.wins, labels.win_KK[0][[i, j]][:, [i, j]].numpy(), atol=1e-12)
-    utility = model.utility_XN(world)[0, [i, j]]
-    good = 1 / (1 + math.exp(-model.scale * float(utility[0] - utility.mean())))
-    good = (1 - model.noise) * good + model.noise * (1 - good)
-    share = sum(record.labels[0] for record in labelled if record.labels) / n
-    assert share == pytest.approx(good, abs=within)
 
 
 class Turned(LabelModel):
