@@ -77,15 +77,14 @@ def test_what_has_a_meaning_is_accepted(arguments: list[str]) -> None:
     build(compose_config(arguments))
 
 
-def test_who_is_asked_about_every_pair_is_asked_about_drawn_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    from xpo.annotator.rule import RuleAnnotator
-
-    monkeypatch.setattr(RuleAnnotator, "quadratic", True)
+@pytest.mark.parametrize("name", ["judge", "constitution"])
+def test_who_is_asked_about_every_pair_is_asked_about_drawn_ones(name: str) -> None:
+    asked = [f"annotator={name}", "annotator.path=unread"]
     with pytest.raises(Refused, match="asked about every pair") as caught:
-        build(compose_config(["algo=dpo", *RULE]))
+        build(compose_config(["algo=dpo", *asked]))
     assert caught.value.nearest == (SAMPLED,)
-    build(compose_config(["algo=dpo", *RULE, SAMPLED]))
-    build(compose_config(["algo=lipo", *RULE]))  # lists are drawn anyhow
+    build(compose_config(["algo=dpo", *asked, SAMPLED]))
+    build(compose_config(["algo=lipo", *asked]))  # lists are drawn anyhow
 
 
 def test_a_labeller_with_a_preference_for_length_is_what_is_fitted(tmp_path: Any) -> None:

@@ -31,6 +31,7 @@ class Comparing(Asking, Labeller):
 
     kind: ClassVar[Kind]
     gives: ClassVar[frozenset[str]] = FEEDBACK - {"margins"}
+    quadratic: ClassVar[bool] = True
 
     rationale_tokens: int = 0
     clamp: tuple[float, float] | None = None
