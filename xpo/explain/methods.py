@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from xpo import registry
 from xpo.claims.claim import shares
 from xpo.claims.results import read_results, unpacked
 from xpo.claims.table import Line, lines
+from xpo.compose import build, compose_config
 from xpo.compose.groups import AXES
 from xpo.compose.paths import core_conf
 from xpo.explain.explain import Explanation, explain
@@ -72,14 +74,14 @@ def _earned(line: Line) -> str:
 
 
 def _optimises(algo: str) -> str:
-    from xpo.compose import build, compose_config
+    from xpo.compose import compose_config
 
-    composition = build(compose_config([f"algo={algo}", "data=jsonl", "data.path=rows.jsonl"]))
+    composition = build(compose_config(_on_files(algo)))
     return str(composition.config["algo"].get("optimises") or optimum(composition))
 
 
 def _section(preset: Preset) -> str:
-    told: Explanation = explain([f"algo={preset.algo}", "data=jsonl", "data.path=rows.jsonl"])
+    told: Explanation = explain(_on_files(preset.algo))
     axes = ", ".join(f"{axis}={told.axes[axis]}" for axis in AXES)
     settings = ", ".join(
         f"{key}={value}" for key, value in told.settings.items() if not key.startswith(("optimizer.", "sft."))
@@ -103,6 +105,13 @@ def _section(preset: Preset) -> str:
             "",
         ]
     )
+
+
+def _on_files(algo: str) -> list[str]:
+    """Overrides of a run on somebody's files, those of a stage before it too where there is one."""
+    given = [f"algo={algo}", "data=jsonl", "data.path=rows.jsonl"]
+    before = registry.component("pretraining", compose_config(given)["pretraining"]["name"])
+    return [*given, "data.pretraining=more.jsonl"] if before.applies else given
 
 
 def main(arguments: list[str]) -> int:
