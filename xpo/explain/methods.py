@@ -74,8 +74,6 @@ def _earned(line: Line) -> str:
 
 
 def _optimises(algo: str) -> str:
-    from xpo.compose import compose_config
-
     composition = build(compose_config(_on_files(algo)))
     return str(composition.config["algo"].get("optimises") or optimum(composition))
 
