@@ -32,7 +32,7 @@ class CrossEntropy(ResponseLoss):
     def metrics(
         self, reward_BK: Tensor, batch: Batch, context: Context
     ) -> Mapping[str, tuple[Tensor, Tensor]]:
-        """The share of labels on the right side of 1/2, and of those that say good (a constant's accuracy)."""
+        """The share of labels on the right side of 1/2, and of those that say good (what a constant gets)."""
         good_BK, bad_BK = given(batch.good_BK, "labels", self), given(batch.bad_BK, "labels", self)
         weight_B1 = batch.weight_B[:, None]
         above_BK = (reward_BK > 0).to(good_BK.dtype)
