@@ -30,8 +30,9 @@ class MatrixTests:
     algos: ClassVar[list[str]]
 
     @pytest.fixture(scope="class")
-    def entries(self, tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
-        return matrix(tmp_path_factory.mktemp("matrix"), self.algos)
+    @classmethod
+    def entries(cls, tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
+        return matrix(tmp_path_factory.mktemp("matrix"), cls.algos)
 
     def test_every_combination_is_there(self, entries: list[Entry]) -> None:
         found = {(entry.algo, entry.where, entry.axis, entry.value) for entry in entries}
