@@ -8,7 +8,9 @@ from xpo.compose.compose import compose_config
 from xpo.compose.errors import ConfigError
 
 
-@pytest.mark.parametrize(("key", "place"), [("beta", "reward.beta or critic.beta"), ("tau", "objective.tau")])
+@pytest.mark.parametrize(
+    ("key", "place"), [("beta", "reward.beta or annotator.beta or critic.beta"), ("tau", "objective.tau")]
+)
 def test_a_key_without_its_group_is_told_where_it_stands(key: str, place: str) -> None:
     with pytest.raises(ConfigError, match=f"Did you mean {place}\\?"):
         compose_config([f"{key}=0.1"])

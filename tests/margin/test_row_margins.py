@@ -18,6 +18,7 @@ from tests.explain.test_formula import trained_and_written
 from tests.objective.oracles import softplus
 from tests.objective.test_objective import pair
 from tests.test_arrow import arrow
+from xpo.annotator.base import Desk
 from xpo.arrow import Scores
 from xpo.compose import Refused, build, compose_config
 from xpo.contracts import Batch, StepTotals
@@ -119,7 +120,7 @@ def test_files_with_other_scores_are_refused_at_once(tmp_path: Any) -> None:
     (tmp_path / "rows.jsonl").write_text(row % 1 + row % 0)
     overrides = ["algo=dpo", "margin=score_ratio", "data=jsonl", f"data.path={tmp_path}/rows.jsonl"]
     with pytest.raises(DataError, match=r"rows.jsonl:2: margin=score_ratio takes the logarithm .* has 0"):
-        FileSource(Jsonl(path=f"{tmp_path}/rows.jsonl"), build(compose_config(overrides)))
+        FileSource(Jsonl(path=f"{tmp_path}/rows.jsonl"), build(compose_config(overrides)), Desk(tmp_path))
 
 
 def test_gold_rewards_have_no_ratio():

@@ -99,7 +99,7 @@ def write(composition: Composition, given: Given) -> int:
     from xpo.run.say import say, shown
 
     c = composition
-    lacking = c.annotator.needs - c.data.provides
+    lacking = {"texts"} - c.data.provides
     if not isinstance(c.annotator, Revising):
         raise ConfigError(
             f"{c.choice('annotator')} has no principles to revise by; annotator=constitution has"

@@ -48,8 +48,6 @@ SWEEP_METRICS = (
     "gold/gap_closed",
     "gold/reward_share",
     "gold/kl_to_optimum",
-    "gold/pair_accuracy",
-    "gold/spearman",
     "eval/rewards/accuracies",
     "eval/common/mean_logp_accuracy",
     "eval/common/kl_policy_ref",
