@@ -104,7 +104,12 @@ def test_labels_are_found_again_by_content(tmp_path: Path) -> None:
     assert Store(tmp_path / "cache" / "labels" / "human.jsonl").get(content_key(PAIR)) == {"scores": [5, 4]}
 
 
-@pytest.mark.parametrize(("feedback", "needs", "record", "ways"), ASKED, ids=str)
+def named(value: object) -> str:
+    """An id that does not depend on the order of a set: every worker must collect the same names."""
+    return "+".join(sorted(map(str, value))) if isinstance(value, set | frozenset) else str(value)
+
+
+@pytest.mark.parametrize(("feedback", "needs", "record", "ways"), ASKED, ids=named)
 def test_only_labels_that_can_be_trained_on_are_asked_for(
     tmp_path: Path, feedback: Feedback, needs: frozenset[str], record: Record, ways: set[str]
 ) -> None:
