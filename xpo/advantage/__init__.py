@@ -1,0 +1,1 @@
+"""Rewards on tokens to advantages: how much better each token did than was to be expected."""

@@ -1,0 +1,66 @@
+"""Advantages relative to a prompt's group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from xpo.advantage.base import Estimate, Estimator
+from xpo.advantage.samples import count_B1, group_mean_B1, outside_mean, present_BK
+from xpo.contracts import masked
+from xpo.registry import register
+
+EPS = 1e-4
+
+
+@register("advantage", "group")
+@dataclass(frozen=True)
+class Group(Estimator):
+    """(total - mean) / (std + eps) over a prompt's responses, the same at every token: GRPO.
+
+    Shao et al. 2024, arXiv 2402.03300, section 4.1.2. ``scale``: ``sample`` divides squares by n - 1
+    (torch's std, so TRL and verl: a group of two has +-0.71), ``population`` by n (+-1), ``none`` takes the
+    difference alone (Dr. GRPO, Liu et al. 2025, arXiv 2503.20783); GRPO's paper does not say which of the
+    first two. ``eps``: null is 1e-4 (TRL; verl has 1e-6); without a scale nothing reads it. A group all
+    alike, or of one, is exactly 0.
+    """
+
+    several: ClassVar[bool] = True
+
+    scale: Literal["sample", "population", "none"] = "sample"
+    eps: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.eps is not None and self.scale == "none":
+            raise ValueError(
+                f"eps is added to a standard deviation, and scale=none has none: null, got {self.eps}"
+            )
+        if self.eps is not None and not 0 <= self.eps < float("inf"):
+            raise ValueError(f"eps must be null or at least 0 and finite, got {self.eps}")
+
+    def estimate(self, reward_BKT: Tensor, value_BKT: Tensor | None, mask_BKT: Tensor) -> Estimate:
+        return Estimate(_centred_BK(reward_BKT, mask_BKT)[..., None].expand_as(reward_BKT))
+
+    def scaled(self, advantage_BKT: Tensor, reward_BKT: Tensor, mask_BKT: Tensor) -> Tensor:
+        if self.scale == "none":
+            return advantage_BKT
+        count_1 = count_B1(mask_BKT) - (self.scale == "sample")
+        square_B1 = _centred_BK(reward_BKT, mask_BKT).square().sum(-1, keepdim=True)
+        std_B1 = (square_B1 / count_1.clamp(min=1)).sqrt()
+        # where all are alike there is nothing to divide by, nor to learn
+        factor_B1 = torch.where(std_B1 > 0, 1 / (std_B1 + (EPS if self.eps is None else self.eps)), 0.0)
+        return advantage_BKT * factor_B1[..., None]
+
+    def own(self, own_BKT: Tensor, mask_BKT: Tensor) -> Tensor:
+        return outside_mean(own_BKT, mask_BKT)
+
+
+def _centred_BK(reward_BKT: Tensor, mask_BKT: Tensor) -> Tensor:
+    """Totals minus their group's mean; exact zeros where all are alike, whatever the mean rounds to."""
+    here_BK, total_BK = present_BK(mask_BKT), reward_BKT.sum(-1)
+    low_B1 = total_BK.masked_fill(~here_BK, torch.inf).amin(-1, keepdim=True)
+    high_B1 = total_BK.masked_fill(~here_BK, -torch.inf).amax(-1, keepdim=True)
+    return masked(total_BK - group_mean_B1(total_BK, mask_BKT), here_BK & (low_B1 < high_B1))
