@@ -44,14 +44,15 @@ def _segments_stand_together(c: Composition) -> Reason | None:
     low, high = c.arity.sizes
     if c.reward_level.by_spans and c.reward.trains_head and high is not None:
         return Reason(
-            f"{c.choice('reward')} reads all segments of an answer in one row, and {c.choice('arity')} takes "
-            f"{high} of them.",
+            f"With {c.choice('reward_level')} {c.choice('reward')} reads all segments of an answer in one row, "
+            f"and {c.choice('arity')} takes {high} of them.",
             ("arity", "reward"),
         )
     if not c.reward_level.by_spans or c.reward.trains_head or low == 1:
         return None
     return Reason(
-        f"{c.choice('reward')} makes each segment a response to what stands before it, and "
+        f"With {c.choice('reward_level')} and {c.choice('reward')} each segment is a response to what stands "
+        "before it, and "
         f"{c.choice('arity')} takes several responses to one prompt.",
         ("arity", "reward"),
     )
