@@ -8,7 +8,7 @@ PART_CASES = [
     (["algo=reward_span", *FILE, "annotator=self"], "labels whole responses"),
     (["algo=reward_span", *FILE, "feedback=preference", "objective=logistic"], "about labels of parts"),
     (["algo=step_dpo", *FILE, "reward_level.neutral=half"], "about labels of parts"),
-    (["algo=kto", *FILE, "reward_level=span", "arity=list"], "makes each segment a response to what"),
+    (["algo=kto", *FILE, "reward_level=span", "arity=list"], "each segment is a response to what"),
     (["algo=reward_span", *FILE, "arity=pair"], "reads all segments of an answer in one row"),
     (["algo=reward_prm", "arity=single"], "arity=single takes one"),
     (["algo=reward_prm", "sft=merged"], "imitates whole ones"),
