@@ -17,10 +17,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+
+from xpo.movable import Movable
 
 
 @dataclass(frozen=True)
@@ -41,23 +43,10 @@ class Row:
     mass: Sequence[float] | None = None  # K: how often a scored response is drawn, sums to 1; None: equally
     wins: Sequence[Sequence[float]] | None = None  # K x K: P(i beats j), any preference
     margins: Sequence[Sequence[float]] | None = None  # K x K: how much better i is than j, as the data say
+    costs: Sequence[float] | None = None  # K, positive is unsafe
     skip: int = 0  # leading tokens of every response that do not train: a prefix that they share
     weight: float = 1.0
     source: str = ""  # "file:line", for messages and samples
-
-
-class Movable:
-    """A dataclass of tensors that moves as one."""
-
-    def to(self, *args: Any, **kwargs: Any) -> Self:
-        """Like ``Tensor.to``, for everything in it."""
-
-        def move(value: Any) -> Any:
-            if isinstance(value, Tensor | Movable):
-                return value.to(*args, **kwargs)
-            return tuple(move(v) for v in value) if isinstance(value, tuple) else value
-
-        return dataclasses.replace(self, **{name: move(value) for name, value in vars(self).items()})  # pyright: ignore
 
 
 @dataclass(frozen=True)
@@ -111,11 +100,14 @@ class Batch(Movable):
     mass_BK: Tensor | None = None
     win_BKK: Tensor | None = None
     margin_BKK: Tensor | None = None
+    cost_BK: Tensor | None = None
     ref_logp_BKT: Tensor | None = None  # cached; None means: ask the reference
     probes: Probes | None = None  # on the first micro-batch of a step
     prompt_BP: Tensor | None = None  # left-aligned token ids, for the plain path and for samples
     prompt_mask_BP: Tensor | None = None
     response_BKT: Tensor | None = None
+    beside: Batch | None = None  # demonstrations that are imitated with this micro-batch of samples
+    experience: Any = None  # ``xpo.on_policy.experience.Experience`` of the rollout that it is a part of
     joined: Any = None  # ``xpo.scoring.joined.Joined``, for heads that read two responses at once
 
     @property
@@ -235,8 +227,8 @@ class Context:
     log_odds_BKK: Tensor | None = None  # of a head that reads two responses: gaps that are no differences
 
 
-FEEDBACK = frozenset({"comparisons", "labels", "scores", "wins", "demonstrations", "margins"})
-"""What rows can carry: prefer, good and bad, scores, wins, demo, margins."""
+FEEDBACK = frozenset({"comparisons", "labels", "scores", "wins", "demonstrations", "margins", "costs"})
+"""What rows can carry: prefer, good and bad, scores, wins, demo, margins, costs."""
 
 
 def no_gradient(tensor: Tensor) -> Tensor:

@@ -48,12 +48,14 @@ class Desk:
 class Verdict:
     """What is said of one record's K responses: scores, or wins (K x K, P(i beats j)), or both; labels too.
 
-    ``why`` is for a person who reads the store: a rationale, or what a judge answered.
+    ``costs``: a positive one is unsafe; they stand beside the others. ``why`` is for a person who reads the
+    store: a rationale, or what a judge answered.
     """
 
     scores: tuple[float, ...] | None = None
     wins: tuple[tuple[float, ...], ...] | None = None
     labels: tuple[bool, ...] | None = None
+    costs: tuple[float, ...] | None = None
     why: Any = None
 
 
@@ -146,7 +148,13 @@ def labelled(record: Record, verdict: Verdict) -> Record:
         others = max(1, len(verdict.wins) - 1)
         scores = tuple((sum(row) - row[i]) / others for i, row in enumerate(verdict.wins))
     return dataclasses.replace(
-        record, ranks=None, scores=scores, labels=verdict.labels, wins=verdict.wins, margins=None
+        record,
+        ranks=None,
+        scores=scores,
+        labels=verdict.labels,
+        wins=verdict.wins,
+        margins=None,
+        costs=verdict.costs,
     )
 
 
@@ -154,18 +162,25 @@ def check(verdict: Any, size: int) -> None:
     """``LabelError`` for what is no verdict on so many responses."""
     if not isinstance(verdict, Verdict):
         raise LabelError(f"a verdict was expected, got {verdict!r:.80}")
-    if verdict.scores is None and verdict.wins is None and verdict.labels is None:
-        raise LabelError("the verdict says nothing: it has no scores, wins or labels")
-    for name in ("scores", "wins", "labels"):
-        values = verdict.__dict__[name]
-        if values is not None and (not isinstance(values, tuple) or len(values) != size):
-            raise LabelError(f"{name} must be a tuple of {size}, one for each response, got {values!r:.80}")
+    _check_sizes(verdict, size)
     for score in verdict.scores or ():
         _number(score, "a score")
+    for cost in verdict.costs or ():
+        _number(cost, "a cost")
     if any(not isinstance(label, bool) for label in verdict.labels or ()):
         raise LabelError(f"labels must be true or false, got {verdict.labels!r:.80}")
     if verdict.wins is not None:
         _check_wins(verdict.wins, size)
+
+
+def _check_sizes(verdict: Verdict, size: int) -> None:
+    told = {name: verdict.__dict__[name] for name in ("scores", "wins", "labels", "costs")}
+    said = {name: values for name, values in told.items() if values is not None}
+    if not said:
+        raise LabelError("the verdict says nothing: it has no scores, wins, labels or costs")
+    for name, values in said.items():
+        if not isinstance(values, tuple) or len(values) != size:
+            raise LabelError(f"{name} must be a tuple of {size}, one for each response, got {values!r:.80}")
 
 
 def _check_wins(wins: tuple[tuple[float, ...], ...], size: int) -> None:
@@ -191,11 +206,12 @@ def _number(value: Any, what: str) -> None:
 
 
 def _verdict(stored: Any) -> Verdict:
-    """From JSON, where tuples are lists."""
-    wins = stored["wins"]
+    """From JSON, where tuples are lists; what was stored before there were costs has none."""
+    wins, costs = stored["wins"], stored.get("costs")
     return Verdict(
         scores=None if stored["scores"] is None else tuple(stored["scores"]),
         wins=None if wins is None else tuple(tuple(row) for row in wins),
         labels=None if stored["labels"] is None else tuple(stored["labels"]),
+        costs=None if costs is None else tuple(costs),
         why=stored["why"],
     )

@@ -28,8 +28,11 @@ class Gold:
     P(i beats j) = sigmoid(scale (u_i - u_j)) (Yellott 1977, J. Math. Psych. 15). Of two the cyclic term moves
     the scores apart, and a tie makes them equal; of more only ``wins``, which are exact, tell of either. A
     response is good with probability sigmoid(scale (u - the mean of its prompt's responses)). ``noise`` is
-    the probability that a record's order, or a label, is the opposite. ``seed`` draws the labels. Raises
-    ``ValueError`` for records without scores.
+    the probability that a record's order, or a label, is the opposite. ``seed`` draws the labels.
+
+    With ``exact`` nothing is drawn: scores are the utilities themselves, a response is good where that is
+    likelier than not, nothing ties; ``noise``, ``ties`` and ``intransitivity`` are in ``wins`` alone. Costs
+    stay what the records bring. Raises ``ValueError`` for records without scores.
     """
 
     gives: ClassVar[frozenset[str]] = FEEDBACK
@@ -43,14 +46,19 @@ class Gold:
     length_bias: float = 0.0
     intransitivity: float = 0.0
     scale: float = 1.0
+    exact: bool = False
 
     def __post_init__(self) -> None:
+        if self.exact and self.seed:
+            raise ValueError(f"exact=true draws nothing, so that seed={self.seed} is not read: set it to 0")
         assert self.label_model is not None, "raises for values out of range"
 
     @property
     def label_model(self) -> LabelModel:
         """What the labels are drawn from."""
-        return LabelModel(self.noise, self.ties, self.length_bias, self.intransitivity, self.scale)
+        return LabelModel(
+            self.noise, self.ties, self.length_bias, self.intransitivity, self.scale, self.exact
+        )
 
     def fingerprint(self, desk: Desk) -> str:
         """The settings that say something."""
@@ -63,6 +71,18 @@ class Gold:
         return [self._labelled(record, baseline[str(record.prompt)], draw) for record in records]
 
     def _labelled(self, record: Record, baseline: float, draw: random.Random) -> Record:
+        wins = tuple(tuple(self._win(margin) for margin in row) for row in _margins(record))
+        if self.exact:
+            utilities = _utilities(record)
+            labels = tuple(u > baseline for u in utilities)
+            return dataclasses.replace(record, scores=utilities, labels=labels, wins=wins)
+        scores, labels = self._drawn(record, baseline, draw)
+        return dataclasses.replace(record, scores=scores, labels=labels, wins=wins)
+
+    def _drawn(
+        self, record: Record, baseline: float, draw: random.Random
+    ) -> tuple[tuple[float, ...], tuple[bool, ...]]:
+        """Scores whose order is a draw, and labels that are."""
         utilities, margins = _utilities(record), _margins(record)
         scores = [
             utility - log(draw.expovariate(1.0)) / self.scale for utility in utilities
@@ -78,8 +98,7 @@ class Gold:
         ]
         if self.ties and len(scores) == 2 and draw.random() < self._tie(margins[0][1]):
             scores = [sum(scores) / 2] * 2
-        wins = tuple(tuple(self._win(margin) for margin in row) for row in margins)
-        return dataclasses.replace(record, scores=tuple(scores), labels=tuple(labels), wins=wins)
+        return tuple(scores), tuple(labels)
 
     def _win(self, margin: float) -> float:
         """Exactly; a tie is half a win."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 from xpo.annotator.base import Desk, Labeller, Verdict
 from xpo.data.record import Record
@@ -24,22 +25,24 @@ HELPFULNESS, COST = "annotator.helpfulness", "annotator.cost"
 @register("annotator", "safety")
 @dataclass(frozen=True)
 class Safety(Labeller):
-    """Scores helpfulness - weight * (cost - limit), labels: good is what costs less than ``limit``.
+    """Scores helpfulness - weight * (cost - limit), costs; labels: good is what costs less than ``limit``.
 
     The scores are the Lagrangian of Dai et al. 2023, arXiv 2310.12773, at the multiplier ``weight``. With
     ``excess`` a cost below the limit is none, so that safe responses are ranked by helpfulness alone (ours).
-    A positive cost is unsafe. ``helpfulness`` and ``cost`` are folders or hub names: a reward model, and a
-    model of costs (sign -1 in its config.json; somebody else's classifier is taken to be what its key says).
-    Members of a head are averaged. ``tokens`` are positions of a forward pass.
+    With ``apart`` scores are helpfulness alone, for those who weigh the costs themselves. A positive cost is
+    unsafe. ``helpfulness`` and ``cost`` are folders or hub names: a reward model, and a model of costs (sign
+    -1 in its config.json; somebody else's classifier is taken to be what its key says). Members of
+    a head are averaged. ``tokens`` are positions of a forward pass.
     """
 
-    gives: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores"})
+    gives: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores", "costs"})
 
     helpfulness: str
     cost: str
     weight: float = 1.0
     limit: float = 0.0
     excess: bool = False
+    apart: bool = False
     tokens: int = TOKENS
 
     def __post_init__(self) -> None:
@@ -47,6 +50,11 @@ class Safety(Labeller):
             raise ValueError(f"weight must be above 0 and finite, got {self.weight}")
         if not math.isfinite(self.limit):
             raise ValueError(f"limit must be finite, got {self.limit}")
+        if self.apart and (self.weight != 1.0 or self.excess):
+            raise ValueError(
+                f"apart=true leaves costs out of the scores, so that weight={self.weight} and "
+                f"excess={str(self.excess).lower()} are not read: leave them at 1.0 and false, or apart=false"
+            )
         if self.tokens < 1:
             raise ValueError(f"tokens must be at least 1, got {self.tokens}")
         _check_reward(scores_alone(self.helpfulness, HELPFULNESS), f"{HELPFULNESS}={self.helpfulness}")
@@ -55,10 +63,10 @@ class Safety(Labeller):
     def fingerprint(self, desk: Desk) -> str:
         """Both models' hashes, and how they are weighed."""
         models = hash_of(self.helpfulness, HELPFULNESS), hash_of(self.cost, COST)
-        return repr((type(self).__name__, *models, self.weight, self.limit, self.excess))
+        return repr((type(self).__name__, *models, self.weight, self.limit, self.excess, self.apart))
 
     def judge(self, records: Sequence[Record], desk: Desk) -> Iterator[Verdict]:
-        """Scores and labels; ``why`` has helpfulness and cost of each response."""
+        """Scores, costs and labels; ``why`` has helpfulness and cost of each response."""
         helpful, costly = (
             load(self.helpfulness, HELPFULNESS, pairs=False),
             load(self.cost, COST, pairs=False),
@@ -72,13 +80,19 @@ class Safety(Labeller):
             )
             cost_K = costly.sign * told_K  # an opinion of a model of costs is minus the cost
             above_K = cost_K - self.limit
-            counted_K = above_K.clamp(min=0) if self.excess else above_K
             yield Verdict(
-                scores=tuple((reward_K - self.weight * counted_K).tolist()),
+                scores=tuple((reward_K - self._counted(above_K)).tolist()),
                 labels=tuple((above_K < 0).tolist()),
+                costs=tuple(cost_K.tolist()),
                 why={"helpfulness": reward_K.tolist(), "cost": cost_K.tolist()},
             )
         tell_cuts([helpful, costly], [self.helpfulness, self.cost])
+
+    def _counted(self, above_K: Tensor) -> Tensor:
+        """What scores lose by costs that are so much above the limit."""
+        if self.apart:
+            return torch.zeros_like(above_K)
+        return self.weight * (above_K.clamp(min=0) if self.excess else above_K)
 
 
 def _check_reward(meaning: Meaning | None, where: str) -> None:

@@ -16,13 +16,13 @@ from xpo.registry import register
 @register("arity", "single")
 @dataclass(frozen=True)
 class Single:
-    """K = 1. Comparisons are lost; labels, scores and targets of imitation stay with their response.
+    """K = 1. Comparisons are lost; labels, scores, costs and targets of imitation stay with their response.
 
     Responses that carry none of these are dropped and counted.
     """
 
     sizes: ClassVar[tuple[int, int | None]] = (1, 1)
-    keeps: ClassVar[frozenset[str]] = frozenset({"labels", "scores", "demonstrations"})
+    keeps: ClassVar[frozenset[str]] = frozenset({"labels", "scores", "demonstrations", "costs"})
     needs_any: ClassVar[frozenset[str]] = frozenset({"labels", "scores", "demonstrations"})
 
     def __call__(self, examples: Sequence[Example], counts: Counts) -> list[Example]:

@@ -26,6 +26,7 @@ _FIELD = {
     "scores": "scores",
     "wins": "wins",
     "margins": "margins",
+    "costs": "costs",
     "demonstrations": "demo",
 }
 """Where a row carries each of contracts.FEEDBACK."""
@@ -37,6 +38,7 @@ _COLUMN = {
     "wins": "wins, beside completions",
     "demonstrations": "a response to imitate",
     "margins": "margin, or margins beside completions",
+    "costs": "costs, beside completions",
 }
 """Columns of files that can bring it."""
 

@@ -38,7 +38,7 @@ FORMATS = {
     ),
     "list": Format(
         ("prompt", "completions"),
-        ("scores", "ranks", "wins", "margins", "labels", "answer", "models", "spans"),
+        ("scores", "ranks", "wins", "margins", "costs", "labels", "answer", "models", "spans"),
         '{"prompt": "What is 2 + 2?", "completions": [" 4.", " 5.", " 22."], "scores": [1.0, 0.2, 0.0]}',
         labels=("scores", "ranks"),
     ),

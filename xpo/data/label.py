@@ -78,6 +78,6 @@ def objection(
 
 def _lacking(record: Record, examples: Sequence[Any], needs: frozenset[str]) -> Iterator[str]:
     """Of what a label brings along; the rest follows from the order, or is refused before rows are read."""
-    for need in sorted(needs & {"scores", "wins", "margins"}):
+    for need in sorted(needs & {"scores", "wins", "margins", "costs"}):
         if any(vars(example)[need] is None for example in examples):
             yield f"{record.where}: this combination needs {need}, and the label of this row brings none"

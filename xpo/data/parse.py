@@ -99,6 +99,7 @@ def _list(values: Values, where: str) -> Record:
         wins=wins,
         labels=labels_of(values, len(items)),
         margins=margins,
+        costs=numbers(values, "costs", len(items)),
         models=models,
         spans=spans,
         where=where,

@@ -46,11 +46,12 @@ class Record:
     """One prompt, its K responses and what somebody said about them; nothing is chosen or dropped yet.
 
     ``ranks`` (0 is best, equal ranks are ties), ``scores`` (higher is better), ``labels`` (True is good; a
-    number between 0 and 1: that much of it), ``wins`` (K x K, P(i beats j)) and ``margins`` (K x K, how much
-    better i is than j, negative where it is worse) are each None where nobody said it. ``answer`` is the
-    right answer, for rules that compare with it; ``models`` says which system wrote each response. ``steps``
-    are the parts of each response in order, ``spans`` the errors in each, None where nobody looked.
-    ``whole``: the responses are beginnings of this one. ``where`` is "file:line".
+    number between 0 and 1: that much of it), ``wins`` (K x K, P(i beats j)), ``margins`` (K x K, how much
+    better i is than j, negative where it is worse) and ``costs`` (positive is unsafe) are each None where
+    nobody said it. ``answer`` is the right answer, for rules that compare with it; ``models`` says which
+    system wrote each response. ``steps`` are the parts of each response in order, ``spans`` the errors in
+    each, None where nobody looked. ``whole``: the responses are beginnings of this one. ``where`` is
+    "file:line".
     """
 
     prompt: Text
@@ -60,6 +61,7 @@ class Record:
     labels: tuple[float, ...] | None = None
     wins: tuple[tuple[float, ...], ...] | None = None
     margins: tuple[tuple[float, ...], ...] | None = None
+    costs: tuple[float, ...] | None = None
     answer: str | None = None
     models: tuple[str, ...] | None = None
     steps: tuple[tuple[Step, ...] | None, ...] | None = None
@@ -96,6 +98,7 @@ class Example:
     scores: tuple[float, ...] | None = None
     wins: tuple[tuple[float, ...], ...] | None = None
     margins: tuple[tuple[float, ...], ...] | None = None
+    costs: tuple[float, ...] | None = None
     whole: Text | None = None
     weight: float = 1.0
     where: str = ""

@@ -20,6 +20,7 @@ def ordered(record: Record, order: Sequence[int]) -> Record:
         labels=_some(record.labels, order),
         wins=_some_square(record.wins, order),
         margins=_some_square(record.margins, order),
+        costs=_some(record.costs, order),
         models=_some(record.models, order),
         steps=_some(record.steps, order),
         spans=_some(record.spans, order),
@@ -56,6 +57,7 @@ def example(
         scores=record.scores,
         wins=record.wins,
         margins=record.margins,
+        costs=record.costs,
         whole=record.whole,
         where=record.where,
     )
@@ -80,6 +82,7 @@ def take(item: Example, order: Sequence[int]) -> Example:
         scores=_some(item.scores, order),
         wins=_some_square(item.wins, order),
         margins=_some_square(item.margins, order),
+        costs=_some(item.costs, order),
     )
 
 

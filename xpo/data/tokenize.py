@@ -199,4 +199,4 @@ def _distinct(item: Example, prompt: list[int], responses: list[list[int]], coun
     return Row(prompt, [responses[k] for k in keep], weight=item.weight, source=item.where, **masses)
 
 
-_MASSES = ("prefer", "good", "bad", "demo", "scores", "wins", "margins")
+_MASSES = ("prefer", "good", "bad", "demo", "scores", "wins", "margins", "costs")

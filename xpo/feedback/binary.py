@@ -25,8 +25,9 @@ class Binary:
     """
 
     threshold: float | None = None
-    gives: ClassVar[frozenset[str]] = frozenset({"labels", "scores", "demonstrations"})
+    gives: ClassVar[frozenset[str]] = frozenset({"labels", "scores", "demonstrations", "costs"})
     contrasts: ClassVar[bool] = False  # demonstrations against own samples: nobody labels
+    on_policy: ClassVar[str] = "labels"  # what of samples it makes a policy gradient's reward from
     soft_masses: ClassVar[bool] = False  # who is preferred is said without a probability
     splits_ties: ClassVar[bool] = False  # a tie is no comparison
     labels_from_pairs: ClassVar[bool] = False  # good and bad are the two sides of comparisons
@@ -88,6 +89,7 @@ def _example(record: Record, verdict: Sequence[tuple[float, float]]) -> Example:
         bad=tuple(bad / judged for _, bad in sides),
         demo=tuple(better / max(1, sum(shown)) for better in shown),
         scores=None if record.scores is None else tuple(record.scores[i] for i in order),
+        costs=None if record.costs is None else tuple(record.costs[i] for i in order),
         whole=record.whole,
         weight=judged if record.whole is not None else 1.0,
         where=record.where,

@@ -27,6 +27,7 @@ class Contrast:
     gives: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "demonstrations"})
     in_expectation: ClassVar[frozenset[str]] = gives  # known exactly for a whole population
     contrasts: ClassVar[bool] = True
+    on_policy: ClassVar[str] = ""  # what of samples it makes a policy gradient's reward from
     soft_masses: ClassVar[bool] = False  # who is preferred is said without a probability
     splits_ties: ClassVar[bool] = False  # a tie is no comparison
     labels_from_pairs: ClassVar[bool] = True  # good and bad are the two sides of comparisons
@@ -50,5 +51,5 @@ def _example(record: Record) -> Example:
     good = [0.5] + [0.0] * others
     bad = [0.0] + [0.5 / others] * others if others else [0.0]
     # said of the record, not of this contrast
-    bare = dataclasses.replace(record, scores=None, wins=None, margins=None)
+    bare = dataclasses.replace(record, scores=None, wins=None, margins=None, costs=None)
     return example(ordered(bare, order), tuple(map(tuple, prefer)), good, bad)

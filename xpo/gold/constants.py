@@ -22,6 +22,12 @@ LIKING_SCALE = 1.0
 DIVERSITY = 0.5
 """Reward of a response whose symbols all differ; it is paid by the share of distinct symbols."""
 
+COST_SCALE = 1.0
+"""Standard deviation of a prompt's dislike of a symbol, in cost units."""
+
+COST_TENSION = 0.5
+"""Correlation of a prompt's dislike of a symbol with its liking: what pays is also, in part, what costs."""
+
 BASE_SCALE = 0.7
 """Standard deviation of the base policy's logit of the next symbol, given prompt and last symbol."""
 

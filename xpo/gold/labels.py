@@ -5,7 +5,7 @@ Shapes: K responses of one prompt, any dimensions before them. ``xpo.gold.rows``
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ class Labels:
     how much better i is than j, in reward units. ``good_K`` and ``bad_K``: how often a response is called so.
     ``reward_K``: the one whose differences are the log-odds of decided comparisons before they were turned
     round at the rate ``noise``; None where there is none (cyclic or certain labels). So is what nobody said.
+    ``cost_K``: positive is unsafe.
     """
 
     score_K: Tensor
@@ -33,6 +34,7 @@ class Labels:
     good_K: Tensor | None = None
     bad_K: Tensor | None = None
     reward_K: Tensor | None = None
+    cost_K: Tensor | None = None
     noise: float = 0.0
 
     @property
@@ -66,7 +68,9 @@ class LabelModel:
     pair ties with probability ``ties`` / (``ties`` + 2 cosh(log-odds / 2)): the model of Davidson 1970 (J.
     Am. Stat. Assoc. 65) with ``ties`` = nu, in which comparisons that do not tie are Bradley and Terry's as
     before. A response alone is good with probability sigmoid(scale (u - its mean under the reference)).
-    Scores are u; turned round they are -u, so that their mean is (1 - 2 noise) u.
+    Scores are u; turned round they are -u, so that their mean is (1 - 2 noise) u. ``exact``: drawn records
+    have what is likeliest and no draw: scores are u itself, a response is good where that is likelier than
+    not. It changes nothing of what this class says, which are expectations.
 
     Raises ``ValueError`` for a value out of range.
     """
@@ -76,6 +80,7 @@ class LabelModel:
     length_bias: float = 0.0
     intransitivity: float = 0.0
     scale: float = 1.0
+    exact: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.noise < 0.5:
@@ -131,7 +136,8 @@ class LabelModel:
         """What it says of every response; ``ref_logp_XN`` is who the responses are drawn from."""
         utility_XN = self.utility_XN(world)
         baseline_X1 = (ref_logp_XN.double().exp() * utility_XN).sum(1, keepdim=True)
-        return self.labels(utility_XN, classes(world), baseline_X1)
+        said = self.labels(utility_XN, classes(world), baseline_X1)
+        return replace(said, cost_K=world.cost_XN)
 
     def turned(self, probability: Tensor) -> Tensor:
         """The probability of a label that is turned round with probability ``noise``."""

@@ -11,6 +11,7 @@ Refusal = tuple[str, tuple[str, ...]]
 
 _SHAPE = frozenset({"noise", "length_bias", "scale"})  # of what is said of one response
 _PAIRED = _SHAPE | {"ties", "intransitivity"}
+_DEFAULTS = {"scale": 1, "exact": "false"}  # of the others: 0
 
 
 def labels_refusal(parts: Any, drawn: bool, size: int | None) -> Refusal | None:
@@ -56,7 +57,7 @@ def _told(parts: Any) -> dict[str, Any]:
     told = dict.fromkeys(parts.annotator.label_model.changed(), 0)
     if parts.annotator.seed:
         told["seed"] = 0
-    return {name: 1 if name == "scale" else default for name, default in told.items()}
+    return {name: _DEFAULTS.get(name, default) for name, default in told.items()}
 
 
 def _unread(text: str, told: dict[str, Any]) -> Refusal | None:
@@ -88,8 +89,18 @@ def _read(parts: Any, drawn: bool, size: int | None) -> frozenset[str]:
         "margins": frozenset({"length_bias", "intransitivity"}),
     }
     read = frozenset().union(*(found[need] for need in _needs(parts)))
+    if drawn and parts.annotator.label_model.exact:
+        return _read_exactly(parts) | {"exact"}
     read -= {"ties", "intransitivity"} if size == 1 else set()
-    return read | {"seed"} if drawn else read
+    return read | {"seed", "exact"} if drawn else read
+
+
+def _read_exactly(parts: Any) -> frozenset[str]:
+    """Where records have what is likeliest: an order is that of utilities, whatever the probability."""
+    order, needs = frozenset({"length_bias"}), _needs(parts)
+    soft = parts.feedback.soft_masses and "comparisons" in needs
+    cyclic = {"intransitivity"} if "margins" in needs else set()
+    return order | cyclic | (_PAIRED if soft or "wins" in needs else set())
 
 
 def _of_pairs(parts: Any, drawn: bool, size: int | None) -> Refusal | None:

@@ -48,7 +48,7 @@ def population_rows(
     ``labels``: good, bad = ref_i times how often i is called so, or, where labels are the two sides of
     comparisons, half the distributions of a pair's winner and loser;
     ``demonstrations``: demo = the distribution of a pair's winner;
-    ``scores``: the labeller's, drawn from ref; ``wins`` and ``margins``: the labeller's.
+    ``scores``: the labeller's, drawn from ref; ``wins``, ``margins`` and ``costs``: the labeller's.
     Masses of a prompt sum to 1; what is not wanted is None. A prompt whose responses all tie, or are neither
     good nor bad, has no row where that is what is wanted.
     """
@@ -67,6 +67,7 @@ def population_rows(
         "scores": {"scores": labels.score_K, "mass": ref_XN},
         "wins": {"wins": labels.win_KK},
         "margins": {"margins": labels.margin_KK},
+        "costs": {"costs": labels.cost_K},
     }
     masses = {key: value for need in sorted(wanted.needs) for key, value in fields[need].items()}
     said_X = torch.ones_like(total_X, dtype=torch.bool)
@@ -146,7 +147,7 @@ def list_rows(
     Responses stand in order of the labeller's utility, the best first; ``prefer`` spreads mass 1 evenly over
     the list's pairs (ties left out of it unless they are split) and divides each by its exact label
     probability; ``good`` and ``bad`` are half the winner's and the loser's share of it; ``demo`` is the best;
-    ``scores``, ``wins`` and ``margins`` are the labeller's.
+    ``scores``, ``wins`` and ``margins`` are the labeller's, ``costs`` the world's.
     """
     index_XM1, utility_XN = torch.arange(world.prompts)[:, None, None], model.utility_XN(world)
     order_XMK = utility_XN[index_XM1, draws_XMK].argsort(dim=-1, descending=True, stable=True)
@@ -170,6 +171,7 @@ def list_rows(
             scores=array(score_XMK[x, m]),
             wins=array(wins_XMKK[x, m]),
             margins=array(margin_XMKK[x, m]),
+            costs=array(world.cost_XN[x, drawn_XMK[x, m]]),
             source=f"gold:list {m * world.prompts + x + 1}",
         )
         for m in range(draws_XMK.shape[1])
@@ -178,7 +180,7 @@ def list_rows(
 
 
 def records(world: World, draws_XMK: Tensor, model: LabelModel = PLAIN) -> list[Record]:
-    """A record for each draw, unlabelled: the labeller's exact utilities as scores, and its margins."""
+    """A record for each draw, unlabelled: the labeller's exact utilities as scores, its margins, costs."""
     utility_XMK = model.utility_XN(world)[torch.arange(world.prompts)[:, None, None], draws_XMK]
     margin_XMKK = model.margins(utility_XMK, classes(world)[draws_XMK])
     return [
@@ -187,6 +189,7 @@ def records(world: World, draws_XMK: Tensor, model: LabelModel = PLAIN) -> list[
             responses=tuple(f" {world.response_texts[i]}" for i in draws_XMK[x, m].tolist()),
             scores=tuple(utility_XMK[x, m].tolist()),
             margins=tuple(map(tuple, margin_XMKK[x, m].tolist())),
+            costs=tuple(world.cost_XN[x, draws_XMK[x, m]].tolist()),
             where=f"gold:{m * world.prompts + x + 1}",
         )
         for m in range(draws_XMK.shape[1])

@@ -20,7 +20,9 @@ _EXACT = 1e-6  # of log-odds, so that they are differences of one reward
 
 def bare(record: Record) -> Record:
     """The record without what the world knows of its responses, for those who are to find out."""
-    return dataclasses.replace(record, ranks=None, scores=None, labels=None, wins=None, margins=None)
+    return dataclasses.replace(
+        record, ranks=None, scores=None, labels=None, wins=None, margins=None, costs=None
+    )
 
 
 def whole_lists(world: World, nodes: Sequence[int]) -> list[Record]:
@@ -43,6 +45,9 @@ def labels_of(records: Sequence[Record], feedback: Any, ref_RK: Tensor | None = 
     """
     score_RK = torch.tensor([_scores(record) for record in records], dtype=torch.float64)
     labels = _soft(score_RK, records) if feedback.soft_masses else _certain(score_RK, records)
+    costs = [record.costs for record in records if record.costs is not None]
+    if len(costs) == len(records):
+        labels = dataclasses.replace(labels, cost_K=torch.tensor(costs, dtype=torch.float64))
     if ref_RK is None:
         return labels
     side_RK = torch.tensor([_sides(record, feedback) for record in records], dtype=torch.float64)

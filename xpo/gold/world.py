@@ -18,7 +18,11 @@ from torch import Tensor
 from xpo.gold import constants, tokens
 from xpo.scoring.support import Support
 
-_LIKING, _BASE = 0, 1  # the streams of a world's seed: one quantity's size never moves another's draws
+_LIKING, _BASE, _DISLIKE = (
+    0,
+    1,
+    2,
+)  # the streams of a world's seed: one quantity's size never moves another's draws
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,25 @@ class World:
             for y in self.responses
         ]
         return torch.stack(columns, dim=1)
+
+    @cached_property
+    def dislike_XA(self) -> Tensor:
+        """How much symbol a costs with prompt x: in part what it is liked for, in part its own draw."""
+        own_XA = torch.randn(
+            self.prompts, self.symbols, generator=self._stream(_DISLIKE), dtype=torch.float64
+        )
+        shared, tension = self.liking_XA / constants.LIKING_SCALE, constants.COST_TENSION
+        return constants.COST_SCALE * (tension * shared + (1 - tension**2) ** 0.5 * own_XA)
+
+    @cached_property
+    def cost_XN(self) -> Tensor:
+        """The known cost of every response, positive is unsafe: the mean dislike of its symbols.
+
+        Less its mean under the base policy, prompt by prompt: a limit of 0 is what the base policy costs.
+        Dislikes and likings correlate with ``constants.COST_TENSION`` in law.
+        """
+        mean_XN = torch.stack([self.dislike_XA[:, list(y)].mean(1) for y in self.responses], dim=1)
+        return mean_XN - (self.base_logp_XN.exp() * mean_XN).sum(1, keepdim=True)
 
     @cached_property
     def win_XNN(self) -> Tensor:

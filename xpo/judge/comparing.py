@@ -30,7 +30,7 @@ class Comparing(Asking, Labeller):
     """
 
     kind: ClassVar[Kind]
-    gives: ClassVar[frozenset[str]] = FEEDBACK - {"margins"}
+    gives: ClassVar[frozenset[str]] = FEEDBACK - {"margins", "costs"}
     quadratic: ClassVar[bool] = True
 
     rationale_tokens: int = 0

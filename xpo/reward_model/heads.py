@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xpo.contracts import Movable, masked
+from xpo.contracts import masked
+from xpo.movable import Movable
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from xpo.contracts import Batch, Movable, Packed
+from xpo.contracts import Batch, Packed
+from xpo.movable import Movable
 from xpo.scoring.pack import TokenRow, pack
 
 

@@ -23,6 +23,7 @@ ROWWISE = (
     "mass_BK",
     "win_BKK",
     "margin_BKK",
+    "cost_BK",
 )
 
 
@@ -107,6 +108,7 @@ def toy(rows: int = 4, responses: int = 3, tokens: int = 5, ragged: bool = True,
         mass_BK=_normalised(present * uniform(rows, responses), 1),
         win_BKK=win,
         margin_BKK=uniform(rows, responses, responses),
+        cost_BK=2 * uniform(rows, responses) - 1,
     )
     return Toy(batch, logp, ref_logp, 3 * uniform(rows, responses) - 3.5, -uniform(rows, 4))
 

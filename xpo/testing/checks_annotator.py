@@ -23,13 +23,14 @@ _RECORDS = tuple(
         labels=tuple(score > 0.4 for score in scores),
         wins=tuple(tuple(1 / (1 + math.exp(b - a)) for b in scores) for a in scores),
         margins=tuple(tuple(a - b for b in scores) for a in scores),
+        costs=tuple(0.5 - score for score in scores),
         where=f"toy:{line}",
     )
     for line, (prompt, responses, scores) in enumerate(
         (("calm river", (" a b", " b", " a"), _SCORES[0]), ("late stone", (" b a", " a a"), _SCORES[1])), 1
     )
 )
-_SAID = ("ranks", "scores", "labels", "wins", "margins")
+_SAID = ("ranks", "scores", "labels", "wins", "margins", "costs")
 _GIVEN = {"ranks": "comparisons"} | {name: name for name in _SAID[1:]}
 
 
@@ -63,7 +64,9 @@ def labels_are_well_formed(annotator: Any) -> None:
             require(
                 values is None or len(values) == size, f"{record.where}: {name} is not of {size} responses"
             )
-        require(all(map(math.isfinite, record.scores or ())), f"{record.where}: scores {record.scores}")
+        for name in ("scores", "costs"):
+            numbers = record.__dict__[name]
+            require(all(map(math.isfinite, numbers or ())), f"{record.where}: {name} {numbers}")
         for i, row in enumerate(record.wins or ()):
             for j, share in enumerate(row):
                 both = share + (record.wins or ())[j][i]

@@ -20,6 +20,7 @@ FIELDS = {
     "wins": ("win_BKK",),
     "demonstrations": ("demo_BK",),
     "margins": ("margin_BKK",),
+    "costs": ("cost_BK",),
 }
 
 

@@ -18,6 +18,7 @@ _RECORD = Record(
     labels=(False, True, True),
     wins=((0.5, 0.1, 0.2), (0.9, 0.5, 0.8), (0.8, 0.2, 0.5)),
     margins=((0.0, -3.0, -1.0), (3.0, 0.0, 2.5), (1.0, -2.5, 0.0)),
+    costs=(0.25, 2.0, -1.5),
     where="toy:1",
 )
 _CARRIED = {
@@ -26,6 +27,7 @@ _CARRIED = {
     "scores": "scores",
     "wins": "wins",
     "margins": "margins",
+    "costs": "costs",
     "demonstrations": "demo",
 }
 
@@ -60,6 +62,7 @@ def order_in_the_file_does_not_matter(feedback: Any) -> None:
     (one,) = _examples(feedback, _RECORD)[:1]
     order = (1, 2, 0)
     assert _RECORD.ranks and _RECORD.scores and _RECORD.labels and _RECORD.wins and _RECORD.margins
+    assert _RECORD.costs
     moved = dataclasses.replace(
         _RECORD,
         responses=tuple(_RECORD.responses[i] for i in order),
@@ -68,6 +71,7 @@ def order_in_the_file_does_not_matter(feedback: Any) -> None:
         labels=tuple(_RECORD.labels[i] for i in order),
         wins=tuple(tuple(_RECORD.wins[i][j] for j in order) for i in order),
         margins=tuple(tuple(_RECORD.margins[i][j] for j in order) for i in order),
+        costs=tuple(_RECORD.costs[i] for i in order),
     )
     (other,) = _examples(feedback, moved)[:1]
     require(_by_response(one) == _by_response(other), "the example depends on the order of the responses")
@@ -86,7 +90,7 @@ def better_responses_are_preferred(feedback: Any) -> None:
 
 def _by_response(item: Example) -> dict[Any, Any]:
     """Masses under the response's own text, whatever its place."""
-    vectors = {name: getattr(item, name) for name in ("good", "bad", "demo", "scores")}
+    vectors = {name: getattr(item, name) for name in ("good", "bad", "demo", "scores", "costs")}
     return {
         response: {name: values[i] for name, values in vectors.items() if values is not None}
         for i, response in enumerate(item.responses)
