@@ -1,0 +1,14 @@
+"""What penalties declare."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Penalty:
+    """One of two: in the reward (``terms``), or in the loss (``loss``). Neither holds the factor beta."""
+
+    applies: ClassVar[bool] = True  # False: the divergence acts nowhere
+    in_reward: ClassVar[bool] = False
+    in_loss: ClassVar[bool] = False
+    linear_only: ClassVar[bool] = False  # means something for divergences with a linear link only

@@ -1,0 +1,59 @@
+"""The divergence in the loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from xpo.contracts import Divergence, masked
+from xpo.divergence.base import expm1
+from xpo.penalty.base import Penalty
+from xpo.registry import register
+
+
+@register("penalty", "loss")
+@dataclass(frozen=True)
+class InLoss(Penalty):
+    """A term per token with a gradient of its own, added to the policy loss.
+
+    GRPO (Shao et al. 2024, arXiv 2402.03300, equation 4) has k3. With l = log pi - log ref of a token, under
+    Schulman's names; the gradients are those on responses of the policy itself, at each state as it was
+    visited (what a token does to later states is left out; penalty=reward holds it):
+
+    - ``k1``: l. Unbiased for KL(pi || ref) as a number; its gradient is 0 on average: it only adds noise.
+    - ``k2``: l^2 / 2. The gradient of the reverse KL(pi || ref).
+    - ``k3``: exp(-l) - 1 + l. A non-negative estimate of the reverse KL, with the gradient of the forward
+      KL(ref || pi).
+    - ``link``: sg[f'(u)] log pi, of any divergence: the gradient of D_f. For the reverse KL the same as k2.
+
+    The first three know the reverse KL only; ``loss`` raises ``ValueError`` for another divergence. Differs
+    from GRPO in k3 beyond 40 nats, where exp goes on as its tangent.
+    """
+
+    in_loss: ClassVar[bool] = True
+
+    estimator: Literal["k1", "k2", "k3", "link"] = "k3"
+
+    @property
+    def linear_only(self) -> bool:
+        return self.estimator != "link"
+
+    def loss(self, divergence: Divergence, log_ratio_BKT: Tensor, mask_BKT: Tensor) -> Tensor:
+        """loss_BKT of log pi - log ref per token, with gradient; zeros outside the mask."""
+        if self.linear_only and not divergence.linear:
+            raise ValueError(
+                f"estimator={self.estimator} estimates the reverse KL, and the divergence is "
+                f"{type(divergence).__name__}: estimator=link, or divergence=reverse_kl"
+            )
+        log_ratio_BKT = masked(log_ratio_BKT, mask_BKT)
+        return masked(self._term(divergence, log_ratio_BKT), mask_BKT)
+
+    def _term(self, divergence: Divergence, log_ratio: Tensor) -> Tensor:
+        if self.estimator == "link":
+            # the reference has no gradient, so that of the log-ratio is that of log pi
+            return divergence.link(log_ratio.detach()) * log_ratio
+        if self.estimator == "k1":
+            return log_ratio
+        return log_ratio.square() / 2 if self.estimator == "k2" else log_ratio + expm1(-log_ratio)

@@ -1,0 +1,35 @@
+"""Mean over rows of each response's mean over its tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from xpo.contracts import Batch, masked
+from xpo.registry import register
+
+
+@register("reduce", "responses")
+@dataclass(frozen=True)
+class Responses:
+    """Every response counts alike, and within it every token: GRPO's 1/|y|.
+
+    Shao et al. 2024, arXiv 2402.03300, equation 3. A token of a long response counts less than one of a
+    short response.
+    """
+
+    per_token: ClassVar[bool] = False  # fits objectives that are sums over tokens only
+    needs_tokens: ClassVar[bool] = True  # fits losses that are kept per token only
+
+    def __call__(self, loss_B: Tensor, batch: Batch) -> tuple[Tensor, float]:
+        """This micro-batch's numerator and the whole step's denominator."""
+        return (batch.weight_B * loss_B).sum(), batch.totals.rows
+
+    def of_tokens(self, loss_BKT: Tensor, mask_BKT: Tensor) -> Tensor:
+        """What each response of a loss per token contributes: the mean over its tokens; absent ones 0."""
+        return masked(loss_BKT, mask_BKT).sum(-1) / mask_BKT.sum(-1).clamp(min=1)
+
+    def text(self) -> str:
+        return "rows"
