@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from xpo.contracts import Batch, StepTotals
-from xpo.critic.base import Decoding, Processor
 from xpo.run.files import plain, write_text
+from xpo.sampler.policy import Policy, left_padded, own_distribution, until_end
 from xpo.scoring.pack import pack
-from xpo.scoring.score import Scoring
-from xpo.scoring.support import Support
+from xpo.scoring.parts import evaluating
 
 
 @dataclass(frozen=True)
@@ -27,16 +24,6 @@ class Question:
     prompt: Sequence[int]
     data: Sequence[int] | None = None
     source: str = ""
-
-
-@dataclass(frozen=True)
-class Policy:
-    """A causal model with its tokenizer and the scoring pass that the run uses."""
-
-    model: Any
-    tokenizer: Any
-    scoring: Scoring
-    decoding: Decoding | None = None  # how responses are drawn, if not from the model alone
 
 
 @dataclass(frozen=True)
@@ -90,7 +77,7 @@ def sample_records(
             "response": decode(answers[mode][i], skip_special_tokens=True),
             "logp": logps[mode][i],
             "tokens": len(answers[mode][i]),
-            "finished": answers[mode][i][-1] in _ends(policy),
+            "finished": answers[mode][i][-1] in policy.ends,
             "data_response": decode(question.data, skip_special_tokens=True) if i in told else None,
             "data_logp": data_logp.get(i),
             "source": question.source,
@@ -105,31 +92,34 @@ def generate(
     policy: Policy, prompts: Sequence[Sequence[int]], settings: Generation, *, sample: bool
 ) -> list[list[int]]:
     """One response per prompt as token ids, EOS included where it came; the random state stays as it was."""
-    from transformers import GenerationConfig
+    from transformers import GenerationConfig, LogitsProcessorList
 
-    ends = _ends(policy)
+    ends, width = policy.ends, max(map(len, prompts))
     choice = {"temperature": settings.temperature, "top_p": settings.top_p, "top_k": 0} if sample else {}
     config = GenerationConfig(
         max_new_tokens=settings.max_new_tokens,
         do_sample=sample,
         eos_token_id=sorted(ends),
-        pad_token_id=_pad(policy),
+        pad_token_id=policy.pad,
         **choice,
     )
-    ids_BP, mask_BP = _left_padded(prompts, _pad(policy), policy.model.device)
-    devices = [policy.model.device] if policy.model.device.type == "cuda" else []
-    was_training = policy.model.training
-    policy.model.eval()
-    with torch.random.fork_rng(devices=devices), _processors(policy, ids_BP.shape[1]) as processors:
+    model = policy.model
+    ids_BP, mask_BP = left_padded(prompts, policy.pad, model.device)
+    devices = [model.device] if model.device.type == "cuda" else []
+    with (
+        torch.random.fork_rng(devices=devices),
+        evaluating(model),
+        policy.processors(width) as processors,
+        own_distribution(model) as inner,
+    ):
         torch.manual_seed(settings.seed)
-        out_BS = policy.model.generate(
+        out_BS = inner.generate(
             input_ids=ids_BP,
             attention_mask=mask_BP,
             generation_config=config,
-            logits_processor=processors,
+            logits_processor=LogitsProcessorList(processors),
         )
-    policy.model.train(was_training)
-    return [_until_end(row, ends) for row in out_BS[:, ids_BP.shape[1] :].tolist()]
+    return [until_end(row, ends) for row in out_BS[:, width:].tolist()]
 
 
 @torch.no_grad()
@@ -140,58 +130,11 @@ def response_logp(
     scoring = policy.scoring if policy.decoding is None else policy.decoding.scoring(policy.scoring)
     result = []
     for prompt, response in zip(prompts, responses, strict=True):
-        packed, mask_BKT = pack([(prompt, [response])], pad_id=_pad(policy), support=policy.scoring.support)
+        packed, mask_BKT = pack([(prompt, [response])], pad_id=policy.pad, support=policy.scoring.support)
         one = torch.ones(1)
         batch = Batch(packed, mask_BKT, one, one.long(), StepTotals(1.0, 1.0, 1)).to(policy.model.device)
         result.append(scoring(policy.model, batch).sum().item())
     return result
-
-
-@contextmanager
-def _processors(policy: Policy, prompt_length: int) -> Iterator[Any]:
-    """Generate what the run scores: nothing outside of the support, then as the policy is decoded."""
-    from transformers import LogitsProcessorList
-
-    with ExitStack() as stack:
-        found: list[Any] = []
-        if policy.scoring.support is not None:
-            found.append(_restriction(policy.scoring.support, prompt_length))
-        if policy.decoding is not None:
-            found.append(stack.enter_context(policy.decoding.processor(policy.model)))
-        yield LogitsProcessorList(found)
-
-
-def _restriction(support: Support, prompt_length: int) -> Processor:
-    """Tokens outside of the support get no mass."""
-
-    def restrict(ids_BS: Tensor, logits_BV: Tensor) -> Tensor:
-        allowed_TV = support.allowed_TV.to(logits_BV.device)
-        row = min(ids_BS.shape[1] - prompt_length, allowed_TV.shape[0] - 1)
-        return logits_BV.masked_fill(~allowed_TV[row], float("-inf"))
-
-    return restrict
-
-
-def _left_padded(prompts: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[Tensor, Tensor]:
-    width = max(map(len, prompts))
-    ids = [[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts]
-    mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
-
-
-def _until_end(tokens: list[int], ends: set[int]) -> list[int]:
-    stop = next((i + 1 for i, token in enumerate(tokens) if token in ends), len(tokens))
-    return tokens[:stop]
-
-
-def _ends(policy: Policy) -> set[int]:
-    own = policy.model.generation_config.eos_token_id
-    return {policy.tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None}
-
-
-def _pad(policy: Policy) -> int:
-    pad = policy.tokenizer.pad_token_id
-    return policy.tokenizer.eos_token_id if pad is None else pad
 
 
 def _lines(path: Path) -> list[str]:

@@ -26,6 +26,14 @@ class Head:
         bias_V = None if self.bias_V is None else self.bias_V.detach()
         return Head(self.weight_VD.detach(), bias_V, self.scale, self.softcap)
 
+    def at(self, temperature: float) -> Head:
+        """The head whose logits are this one's over the temperature, capped ones too: scale and cap shrink
+        alike, so that what goes into the tanh stays."""
+        if temperature == 1.0:
+            return self
+        softcap = None if self.softcap is None else self.softcap / temperature
+        return Head(self.weight_VD, self.bias_V, self.scale / temperature, softcap)
+
 
 @dataclass(frozen=True, eq=False)
 class Targets:

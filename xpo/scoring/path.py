@@ -97,7 +97,7 @@ def _own_logp(model: Any, batch: Batch, scoring: Scoring) -> Tensor:
     for row in range(len(ids_RS)):  # one by one: whole logits are large
         mask_S = (at_S < length_R[row]).long()
         rows.append(model(input_ids=ids_RS[row : row + 1], attention_mask=mask_S[None]).logits[0])
-    logits_EV = torch.cat(rows)[where_E].float()
+    logits_EV = torch.cat(rows)[where_E].float() / scoring.temperature
     if scoring.support is not None:
         allowed_EV = scoring.support.table(ids_RS.device)[scoring.support.rows(packed.edge_depth_E)]
         logits_EV = logits_EV.masked_fill(~allowed_EV, float("-inf"))

@@ -23,16 +23,21 @@ class Scoring:
 
     ``path``: ``shared`` runs the packed rows (every distinct prefix once), ``plain`` one ordinary row per
     response. ``chunk``: how many logits exist at a time, in values (at least one edge's, all edges' if they
-    are fewer; those are then kept for the backward pass rather than computed again).
+    are fewer; those are then kept for the backward pass rather than computed again). ``temperature`` divides
+    the logits of every distribution that this pass gives, token statistics included: log-probs under what
+    was sampled from. (What top-k and top-p cut off is not cut off here.)
     """
 
     path: Literal["shared", "plain"] = "shared"
     chunk: int = 2**25
     support: Support | None = field(default=None, compare=False)
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         if self.chunk < 1:
             raise ValueError(f"chunk must be at least 1, got {self.chunk}")
+        if not 0 < self.temperature < float("inf"):
+            raise ValueError(f"temperature must be above 0 and finite, got {self.temperature}")
 
     def __call__(self, model: Any, batch: Batch) -> Tensor:
         span = response_edges(batch.packed)
@@ -73,7 +78,7 @@ class Scoring:
             hidden_ED = shared_hidden(model, packed)[packed.edge_node_E[span]]
         else:
             hidden_ED = plain_hidden(model, batch, span)
-        return Distributions(hidden_ED, output_head(model))
+        return Distributions(hidden_ED, output_head(model).at(self.temperature))
 
     def logp(self, found: Distributions, batch: Batch, span: slice) -> Tensor:
         """log p of the edges' own tokens, E."""

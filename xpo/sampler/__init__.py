@@ -1,0 +1,1 @@
+"""How responses are drawn from a policy: engines behind one contract (``xpo.sampler.base``)."""
