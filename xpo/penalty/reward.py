@@ -68,7 +68,7 @@ class InReward(Penalty):
     def adapted(self, scale: float, observed: float, responses: int) -> float:
         """The factor of beta after a rollout of so many responses that diverged by ``observed`` nats each.
 
-        Ziegler et al. 2019, arXiv 1909.08593, section 2.2: scale (1 + e n / horizon), e = observed / target - 1
+        Ziegler et al. 2019, arXiv 1909.08593, section 2.2: scale (1 + e n / horizon), e = observed/target - 1
         cut to +-0.2, as in their code (in the paper n / horizon is 0.1). A rollout larger than the horizon
         counts as one of its size. Without a target the scale stays.
         """
