@@ -126,7 +126,9 @@ class World:
         """The known cost of every response, positive is unsafe: the mean dislike of its symbols.
 
         Less its mean under the base policy, prompt by prompt: a limit of 0 is what the base policy costs.
-        Dislikes and likings correlate with ``constants.COST_TENSION`` in law.
+        Dislikes and likings of symbols correlate with ``constants.COST_TENSION`` in law (0.51 as drawn in the
+        default world); costs and rewards of the base policy's responses with 0.48 there, from -0.12 to 0.84
+        by prompt.
         """
         mean_XN = torch.stack([self.dislike_XA[:, list(y)].mean(1) for y in self.responses], dim=1)
         return mean_XN - (self.base_logp_XN.exp() * mean_XN).sum(1, keepdim=True)
