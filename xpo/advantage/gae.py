@@ -30,6 +30,10 @@ class GAE(Estimator):
     def __post_init__(self) -> None:
         check_discount(gamma=self.gamma, lam=self.lam)
 
+    @property
+    def undiscounted(self) -> bool:
+        return self.gamma == 1
+
     def estimate(self, reward_BKT: Tensor, value_BKT: Tensor | None, mask_BKT: Tensor) -> Estimate:
         assert value_BKT is not None
         surprise_BKT = reward_BKT + self.gamma * one_later(value_BKT) - value_BKT

@@ -47,9 +47,9 @@ class Group(Estimator):
     def scaled(self, advantage_BKT: Tensor, reward_BKT: Tensor, mask_BKT: Tensor) -> Tensor:
         if self.scale == "none":
             return advantage_BKT
-        count_1 = count_B1(mask_BKT) - (self.scale == "sample")
+        divisor_B1 = (count_B1(mask_BKT) - (1 if self.scale == "sample" else 0)).clamp(min=1)
         square_B1 = _centred_BK(reward_BKT, mask_BKT).square().sum(-1, keepdim=True)
-        std_B1 = (square_B1 / count_1.clamp(min=1)).sqrt()
+        std_B1 = (square_B1 / divisor_B1).sqrt()
         # where all are alike there is nothing to divide by, nor to learn
         factor_B1 = torch.where(std_B1 > 0, 1 / (std_B1 + (EPS if self.eps is None else self.eps)), 0.0)
         return advantage_BKT * factor_B1[..., None]

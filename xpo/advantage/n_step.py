@@ -34,6 +34,10 @@ class NStep(Estimator):
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"steps must be null (to the end) or at least 1, got {self.steps}")
 
+    @property
+    def undiscounted(self) -> bool:
+        return self.gamma == 1
+
     def estimate(self, reward_BKT: Tensor, value_BKT: Tensor | None, mask_BKT: Tensor) -> Estimate:
         assert value_BKT is not None
         return_BKT = self._returns(reward_BKT, value_BKT)

@@ -16,4 +16,5 @@ class NoAdvantage:
     applies: ClassVar[bool] = False
     several: ClassVar[bool] = False
     reads_value: ClassVar[bool] = False
+    undiscounted: ClassVar[bool] = True
     to_go: ClassVar[bool] = False

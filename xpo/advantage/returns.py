@@ -37,6 +37,10 @@ class Returns(Estimator):
     def several(self) -> bool:
         return self.baseline != "none"
 
+    @property
+    def undiscounted(self) -> bool:
+        return self.gamma == 1
+
     def estimate(self, reward_BKT: Tensor, value_BKT: Tensor | None, mask_BKT: Tensor) -> Estimate:
         return_BKT = reward_to_go(reward_BKT, self.gamma)
         if not self.several:

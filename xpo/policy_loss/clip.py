@@ -70,11 +70,9 @@ class Clip(PolicyLoss):
     def metrics(
         self, logp_BKT: Tensor, old_logp_BKT: Tensor, advantage_BKT: Tensor, mask_BKT: Tensor
     ) -> dict[str, Ratio]:
-        """Shares of ratios that clipping stops, under TRL's names, and where the ratios are.
+        """Shares of ratios that clipping stops, under TRL's names, and the mean ratio.
 
-        Means over tokens, or over responses where a ratio is one of a whole response (as in TRL).
-        ``policy/old_kl`` is the mean of s - 1 - log s, which estimates KL(old || pi): of the next token, or
-        of responses at level ``sum``.
+        Over tokens, or over responses where a ratio is one of a whole response (as in TRL).
         """
         logp, old = masked(logp_BKT.detach(), mask_BKT), masked(old_logp_BKT.detach(), mask_BKT)
         advantage = masked(advantage_BKT.detach(), mask_BKT)
@@ -89,7 +87,6 @@ class Clip(PolicyLoss):
             "clip_ratio/high_mean": high,
             "clip_ratio/region_mean": low | high,
             "policy/ratio": ratio,
-            "policy/old_kl": ratio - 1 - ratio.log(),
         }
         if self.dual is not None:
             found["clip_ratio/dual_mean"] = (ratio > self.dual) & (advantage < 0)

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from xpo.testing import (
+    checks_advantage,
     checks_anchor,
     checks_annotator,
     checks_common,
+    checks_constraint,
     checks_critic,
     checks_critic_option,
     checks_declared,
@@ -18,6 +20,8 @@ from xpo.testing import (
     checks_length,
     checks_lists,
     checks_objective,
+    checks_penalty,
+    checks_policy_loss,
     checks_reward,
     checks_rule,
     checks_sft,
@@ -49,6 +53,10 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
     "feedback": checks_feedback.CHECKS,
     "critic": checks_critic_option.CHECKS,
     "rule": checks_rule.CHECKS,
+    "constraint": checks_constraint.CHECKS,
+    "advantage": checks_advantage.CHECKS,
+    "policy_loss": checks_policy_loss.CHECKS,
+    "penalty": checks_penalty.CHECKS,
 }
 
 

@@ -40,6 +40,23 @@ def declares_per_token(reduce: Any) -> None:
     require(moved == reduce.per_token, f"per_token={reduce.per_token}, but the denominator says otherwise")
 
 
+def responses_sum_up(reduce: Any) -> None:
+    """What responses contribute is linear in their tokens' losses, each positive, and reads no padding."""
+    t = toy()
+    mask, loss = t.batch.mask_BKT, t.logp_BKT
+    found = reduce.of_tokens(loss, mask)
+    require(found.shape == mask.shape[:2], f"of_tokens gives the shape {tuple(found.shape)}")
+    dirty = loss.masked_fill(~mask, torch.nan)
+    same(reduce.of_tokens(dirty, mask), found, "of_tokens reads tokens that are not there")
+    same(reduce.of_tokens(3 * loss, mask), 3 * found, "of_tokens is not proportional to the loss")
+    alone = torch.stack([reduce.of_tokens(loss[b : b + 1], mask[b : b + 1])[0] for b in range(4)])
+    same(alone, found, "of_tokens depends on other rows")
+    leaf = loss.clone().requires_grad_()
+    require(bool((gradient(reduce.of_tokens(leaf, mask), leaf)[mask] > 0).all()), "a token does not count")
+    plain = bool(torch.allclose(found, loss.masked_fill(~mask, 0).sum(-1)))
+    require(plain != reduce.needs_tokens, f"needs_tokens={reduce.needs_tokens}, but of_tokens says otherwise")
+
+
 def _value(sft: Any, t: Toy) -> Tensor:
     """The whole term, or 0 where there is none."""
     term = sft.term(t.logp_BKT, t.prompt_logp_BP if sft.reads_prompt else None, t.batch)
@@ -107,7 +124,7 @@ def every_field_is_read(sft: Any) -> None:
         differ(pair[0], pair[1], f"nothing depends on {field}")
 
 
-REDUCE = (parts_sum_to_the_whole, filler_rows_do_not_count, declares_per_token)
+REDUCE = (parts_sum_to_the_whole, filler_rows_do_not_count, declares_per_token, responses_sum_up)
 SFT = (
     declares_merges,
     term_is_additive_over_micro_batches,
