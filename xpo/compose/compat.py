@@ -22,7 +22,8 @@ from xpo.compose.errors import Refused
 from xpo.compose.groups import AXES, GROUPS
 from xpo.compose.rules import RULES, Reason
 
-SEARCHED = (*AXES, "objective", "label_noise", "margin", "weighting", "anchor", "critic", "reduce", "adapter")
+BESIDE = ("objective", "label_noise", "margin", "weighting", "anchor", "critic", "reduce", "adapter")
+SEARCHED = (*AXES, *BESIDE, "penalty", "advantage", "policy_loss")
 
 
 def check(composition: Composition) -> None:

@@ -40,6 +40,9 @@ class Composition:
     weighting: Any
     anchor: Any
     critic: Any
+    penalty: Any
+    advantage: Any
+    policy_loss: Any
     pretraining: Any
     reduce: Any
     model: Any

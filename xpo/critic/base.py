@@ -64,11 +64,13 @@ class CriticOption(Protocol):
     """A component of the group ``critic``.
 
     ``gives``: names in Context.value. ``every_state``: hidden states after forced tokens are read too, so
-    that none may be left out of packed rows. ``build`` is called when the align stage begins.
+    that none may be left out of packed rows. ``fits_returns``: it learns what advantages are measured from
+    (``loss(value_BKT, old_BKT, return_BKT)``, counted ``weight`` times). ``build`` is called when the align stage begins.
     """
 
     gives: ClassVar[frozenset[str]]
     every_state: ClassVar[bool]
+    fits_returns: ClassVar[bool]
 
     def build(self, policy: Any, seed: int) -> Critic | None: ...
 

@@ -15,6 +15,7 @@ class NoCritic:
 
     gives: ClassVar[frozenset[str]] = frozenset()
     every_state: ClassVar[bool] = False
+    fits_returns: ClassVar[bool] = False  # learns what advantages are measured from
 
     def build(self, policy: Any, seed: int) -> None:
         """Nothing to train beside the policy."""

@@ -35,6 +35,7 @@ class QAndV:
         {"value_BKT", "q1_BKT", "q2_BKT", "q1_logp_BKT", "q2_logp_BKT", "slow_q_BKT"}
     )
     every_state: ClassVar[bool] = True
+    fits_returns: ClassVar[bool] = False  # learns what advantages are measured from
 
     polyak: float = 0.001
     every: int = 5

@@ -30,6 +30,7 @@ class Value:
 
     gives: ClassVar[frozenset[str]] = frozenset({"prompt_value_B"})
     every_state: ClassVar[bool] = False
+    fits_returns: ClassVar[bool] = False  # learns what advantages are measured from
 
     trunk: Literal["separate", "shared"] = "separate"
     lr_scale: float = 1.0

@@ -65,8 +65,18 @@ class Gold:
         """The run's source of rows; ``parts`` is its composition, ``desk`` its annotator's."""
         return GoldSource(self, parts, desk)
 
+    def _unread(self) -> tuple[str, tuple[str, ...]] | None:
+        """What says how rows are drawn, where none are."""
+        for name, unset in (("records", None), ("responses", None), ("mode", "population")):
+            if self.__dict__[name] != unset:
+                text = f"data.{name}={self.__dict__[name]} is not read: sampling draws the responses."
+                return text, (f"data.{name}={'null' if unset is None else unset}",)
+        return None
+
     def refusal(self, parts: Any) -> tuple[str, tuple[str, ...]] | None:
         """Why this composition would not read what it is given, and what would; None if it does."""
+        if parts.sampling.samples:
+            return self._unread()
         least = parts.arity.sizes[0]
         if self.responses is not None and self.responses < least:
             text = (

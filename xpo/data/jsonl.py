@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, ClassVar, Literal
 
 from xpo.annotator.base import Desk
-from xpo.arrow import OffPolicy
+from xpo.arrows import arrow_of
 from xpo.compose.errors import did_you_mean
 from xpo.data.columns import FORMATS, columns_of, detect, misspelt, names
 from xpo.data.counts import Counts
@@ -106,7 +106,7 @@ class Jsonl:
 
     def refusal(self, parts: Any) -> tuple[str, tuple[str, ...]] | None:
         """Files fit any composition as far as can be known before they are read; unread settings do not."""
-        if self.standardise_scores and "scores" not in OffPolicy.of(parts, parts.reference.given).needs:
+        if self.standardise_scores and "scores" not in arrow_of(parts).needs:
             text = f"data.standardise_scores is not read: {parts.choice('objective')} reads no scores."
             return text, ("data.standardise_scores=false",)
         if self.pretraining is not None and not parts.pretraining.applies:

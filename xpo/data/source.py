@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from xpo.annotator.base import Desk
-from xpo.arrow import OffPolicy
+from xpo.annotator.base import Desk, content_key
+from xpo.arrows import arrow_of
 from xpo.data.build import Pipeline, Prepared, prepare, prepare_demonstrations, texts
 from xpo.data.counts import table
 from xpo.data.errors import DataError
 from xpo.data.label import Labelled, label, objection
+from xpo.data.prompts import Prompts, prompts_of, said_in_text
 from xpo.data.record import Record, Splits
 from xpo.run.progress import Bar, progress
 from xpo.run.say import say
@@ -38,12 +40,13 @@ class FileSource:
             nested=parts.reward.trains_head,
             together=parts.reward.trains_head and parts.reward.together,
         )
-        self._needs = OffPolicy.of(parts, parts.reference.given).needs
+        self._needs = arrow_of(parts).needs
         self._splits: Splits = option.read()
         self._positive = parts.choice("margin") if parts.margin.positive_scores else None
         self.demonstrations_given = self._splits.given
         self._desk = dataclasses.replace(desk, objection=objection(self._pipeline.examples, self._needs))
-        self._waits = parts.annotator.needs_policy
+        self._sampling = parts.sampling
+        self._waits = parts.annotator.needs_policy or parts.sampling.samples
         self._labelled = None if self._waits else self._label(self._desk)
         self._prepared: Prepared | None = None
 
@@ -89,14 +92,30 @@ class FileSource:
             )
         say(table(self._prepared.counts))
 
+    def prompts(self, start: Policy, sampling: Any) -> Prompts:
+        """The prompts of the rows, whatever else they hold; those that leave no room for an answer are cut."""
+        tokenizer, window = self._model
+        longest = max(1, window - sampling.max_new_tokens)
+        longest = min(longest, self._pipeline.data.max_prompt_length or longest)
+        template = sampling.prompt_template
+        train, cut = prompts_of(self._splits.train, tokenizer, template, longest)
+        test, cut_too = prompts_of(self._splits.test, tokenizer, template, longest)
+        say(f"{len(train)} prompts to answer, {len(test)} held out; the start of {cut + cut_too} was cut")
+        return Prompts(train, test, said_in_text(tokenizer))
+
     def measure(self, start: Policy) -> None:
         """Files know no exact metrics."""
         return None
 
     def fingerprint(self) -> str:
+        if self._sampling.samples:
+            prompts = [content_key(record) for record in self._splits.train]
+            return hashlib.sha256(repr(prompts).encode()).hexdigest()
         return self._ready.fingerprint
 
     def counts(self) -> Mapping[str, Any]:
+        if self._sampling.samples:
+            return {name: tally.as_dict() for name, tally in self._splits.counts.items()}
         return {name: tally.as_dict() for name, tally in self._ready.counts.items()}
 
     @property

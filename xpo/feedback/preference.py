@@ -34,6 +34,7 @@ class Preference:
 
     gives: ClassVar[frozenset[str]] = FEEDBACK
     contrasts: ClassVar[bool] = False  # demonstrations against own samples: nobody labels
+    on_policy: ClassVar[str] = "comparisons"  # what of samples it makes a policy gradient's reward from
     in_expectation: ClassVar[frozenset[str]] = gives  # known exactly for a whole population
 
     def __post_init__(self) -> None:

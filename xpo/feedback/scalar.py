@@ -25,6 +25,7 @@ class Scalar:
 
     gives: ClassVar[frozenset[str]] = FEEDBACK - {"labels"}
     contrasts: ClassVar[bool] = False  # demonstrations against own samples: nobody labels
+    on_policy: ClassVar[str] = "scores"  # what of samples it makes a policy gradient's reward from
     soft_masses: ClassVar[bool] = False  # who is preferred is said without a probability
     splits_ties: ClassVar[bool] = False  # a tie is no comparison
     labels_from_pairs: ClassVar[bool] = False  # good and bad are the two sides of comparisons

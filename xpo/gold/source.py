@@ -17,11 +17,13 @@ from xpo.contracts import Batch, Row
 from xpo.data.build import check_rows
 from xpo.data.counts import Counts
 from xpo.data.errors import DataError
+from xpo.data.prompts import Prompts
 from xpo.data.record import Record
 from xpo.data.tokenize import tokenize
 from xpo.data.truncate import Limits
 from xpo.gold import rows as build
 from xpo.gold import verdicts
+from xpo.gold.answers import prompts_of
 from xpo.gold.evaluate import exact_logp, world_batch
 from xpo.gold.labels import PLAIN, LabelModel, Labels
 from xpo.gold.prefixes import prefix_rows, takes_apart
@@ -117,11 +119,16 @@ class GoldSource:
         probes = build.probe_rows(self.world, ref_logp_XN) if mismatched else None
         return self._population(rows, probes)
 
+    def prompts(self, start: Policy, sampling: Any) -> Prompts:
+        """All of the world's; responses are drawn exactly."""
+        return prompts_of(self.world, self._model)
+
     def measure(self, start: Policy) -> Ruler:
         """Exact metrics of a model against ``start``."""
         self._desk = dataclasses.replace(self._desk, policy=start)
         ref_logp_XN = self._logp(start)
-        known = self._model is not None or (not self._draws and has_target(self._parts))
+        certain = self._draws and self._model is not None and self._model.exact  # no draw of its labels
+        known = not certain and (self._model is not None or (not self._draws and has_target(self._parts)))
         labelling = Labelling(self._labels(ref_logp_XN) if known else None, self._draws)
         return Ruler(self.world, start.scoring, ref_logp_XN, self._parts, labelling)
 

@@ -27,6 +27,7 @@ from torch import Tensor
 from xpo.contracts import Divergence
 from xpo.gold.fitted import fitted_reward, relabels_exactly
 from xpo.gold.labels import PLAIN, Labels
+from xpo.gold.reinforced import reinforced
 from xpo.gold.world import World
 
 BOUND = 80.0
@@ -64,6 +65,8 @@ def population_target(
     ``labels`` of every response; Bradley and Terry's of the true reward unless given. ``drawn``: labels and
     scores are draws, not their expectations.
     """
+    if parts.objective.policy_gradient:
+        return _reinforced(world, ref_logp_XN, parts, labels)
     if not has_target(parts, drawn):
         return None
     labels = PLAIN.of_world(world, ref_logp_XN) if labels is None else labels
@@ -78,6 +81,16 @@ def population_target(
     start_XN = ref_logp_XN if given else torch.zeros_like(ref_logp_XN)
     scale_N = 1.0 / world.length_N.double() if averages else torch.ones(world.size, dtype=torch.float64)
     return Target(fitted_policy(divergence, start_XN, fitted_XN / beta, scale_N), fitted_XN, beta, None)
+
+
+def _reinforced(world: World, ref_logp_XN: Tensor, parts: Any, labels: Labels | None) -> Target | None:
+    labels = PLAIN.of_world(world, ref_logp_XN) if labels is None else labels
+    reward_XN = reinforced(parts, labels, ref_logp_XN)
+    if reward_XN is None:
+        return None
+    reward_XN = reward_XN - _offset_N(world, parts)
+    beta, divergence = parts.reward.beta, parts.divergence
+    return Target(divergence.optimum(ref_logp_XN, reward_XN, beta), reward_XN, beta, divergence)
 
 
 def has_target(parts: Any, drawn: bool = False) -> bool:

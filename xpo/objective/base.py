@@ -34,6 +34,7 @@ class Declared:
     by_pairs: ClassVar[bool] = True  # of comparisons: a list's loss is the sum of its pairs'
     implicit_form: ClassVar[str] = "scores"  # what it takes labels for: "wins" is a general preference
     explicit_reward: ClassVar[bool] = False  # reads the scores of reward=explicit
+    policy_gradient: ClassVar[bool] = False  # of the policy's own samples, by the on-policy arrow
     credits_tokens: ClassVar[bool] = False  # carries an explicit reward to the tokens that led to it
     per_token: ClassVar[bool] = False  # a sum over tokens, so it may be averaged over tokens
     imitates: ClassVar[bool] = False  # the likelihood of demonstrated or good responses is part of it

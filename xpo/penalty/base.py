@@ -10,5 +10,6 @@ class Penalty:
 
     applies: ClassVar[bool] = True  # False: the divergence acts nowhere
     in_reward: ClassVar[bool] = False
+    per_token: ClassVar[bool] = False  # the divergences of the next token, not of whole responses
     in_loss: ClassVar[bool] = False
     linear_only: ClassVar[bool] = False  # means something for divergences with a linear link only

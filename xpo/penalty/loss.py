@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -49,6 +50,15 @@ class InLoss(Penalty):
             )
         log_ratio_BKT = masked(log_ratio_BKT, mask_BKT)
         return masked(self._term(divergence, log_ratio_BKT), mask_BKT)
+
+    def text(self, link: Callable[[str], str]) -> str:
+        """The term of a token as an expression in ``log_ratio``."""
+        return {
+            "link": f"no_gradient({link('log_ratio')}) * log_ratio",
+            "k1": "log_ratio",
+            "k2": "log_ratio**2 / 2",
+            "k3": "exp(-log_ratio) - 1 + log_ratio",
+        }[self.estimator]
 
     def _term(self, divergence: Divergence, log_ratio: Tensor) -> Tensor:
         if self.estimator == "link":

@@ -51,6 +51,10 @@ class InReward(Penalty):
         if self.horizon is not None and self.horizon < 1:
             raise ValueError(f"horizon must be null or at least 1, got {self.horizon}")
 
+    @property
+    def per_token(self) -> bool:
+        return self.form == "token"
+
     def terms(self, divergence: Divergence, log_ratio_BKT: Tensor, mask_BKT: Tensor) -> tuple[Tensor, Tensor]:
         """reward_BKT and own_BKT (see the advantage group), of log pi - log ref per token; zeros outside."""
         log_ratio_BKT = masked(log_ratio_BKT.detach(), mask_BKT)

@@ -21,5 +21,9 @@ class Both:
         """What a response is worth as the preferred one, and as the dis-preferred one."""
         return reward_BK, reward_BK
 
+    def advantage(self, advantage_BKT: Tensor) -> Tensor:
+        """Samples that did better than expected and worse ones drive a policy gradient."""
+        return advantage_BKT
+
     def formula(self, reward: str) -> tuple[str, str]:
         return reward, reward

@@ -26,5 +26,9 @@ class Negative:
     def roles(self, reward_BK: Tensor) -> tuple[Tensor, Tensor]:
         return torch.zeros_like(reward_BK), reward_BK
 
+    def advantage(self, advantage_BKT: Tensor) -> Tensor:
+        """Only samples that did worse than expected drive a policy gradient. arXiv 2506.01347."""
+        return advantage_BKT.clamp(max=0)
+
     def formula(self, reward: str) -> tuple[str, str]:
         return "0", reward

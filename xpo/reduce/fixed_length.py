@@ -37,5 +37,8 @@ class FixedLength:
         """What each response of a loss per token contributes: the sum over its tokens / ``length``."""
         return masked(loss_BKT, mask_BKT).sum(-1) / self.length
 
+    def of_tokens_text(self, x: str) -> str:
+        return f"sum_t({x}) / {self.length!r}"
+
     def text(self) -> str:
         return "rows"

@@ -31,5 +31,8 @@ class Responses:
         """What each response of a loss per token contributes: the mean over its tokens; absent ones 0."""
         return masked(loss_BKT, mask_BKT).sum(-1) / mask_BKT.sum(-1).clamp(min=1)
 
+    def of_tokens_text(self, x: str) -> str:
+        return f"sum_t({x}) / length"
+
     def text(self) -> str:
         return "rows"

@@ -27,5 +27,8 @@ class Tokens:
         """What each response of a loss per token contributes: the sum over its tokens."""
         return masked(loss_BKT, mask_BKT).sum(-1)
 
+    def of_tokens_text(self, x: str) -> str:
+        return f"sum_t({x})"
+
     def text(self) -> str:
         return "tokens"

@@ -27,6 +27,8 @@ class Explicit:
     The mass of each compared pair stays, its share becomes sigmoid(log-odds of winning / scale), where
     ``reward_form`` gives the log-odds: a difference of scores, or a preference model's. The policy is
     then fitted to the labels as with reward=implicit. Liu et al. 2023, arXiv 2309.06657.
+    Under a policy gradient the scores themselves are the reward, divided by ``scale`` and cut to within
+    ``clip`` of 0 (null: not cut), and beta is the divergence's.
     Raises ``ValueError`` when the rows carry no scores or wins.
     """
 
@@ -37,10 +39,13 @@ class Explicit:
 
     beta: float = 0.1
     scale: float = 1.0
+    clip: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.beta < float("inf"):
             raise ValueError(f"beta must be above 0 and finite, got {self.beta}")
+        if self.clip is not None and not 0 < self.clip < float("inf"):
+            raise ValueError(f"clip must be null or above 0 and finite, got {self.clip}")
         if not 0 < self.scale < float("inf"):
             raise ValueError(f"scale must be above 0 and finite, got {self.scale}")
 
@@ -54,6 +59,11 @@ class Explicit:
         mass_BKK = batch.prefer_BKK + batch.prefer_BKK.transpose(1, 2)
         win_BKK = torch.sigmoid(reward_form.log_odds(batch) / self.scale).to(mass_BKK.dtype)
         return dataclasses.replace(batch, prefer_BKK=masked(mass_BKK * win_BKK, mass_BKK > 0))
+
+    def score(self, score: Tensor) -> Tensor:
+        """A scorer's numbers as a policy gradient takes them."""
+        score = score / self.scale
+        return score if self.clip is None else score.clamp(-self.clip, self.clip)
 
     def scaled(self, batch: Batch) -> Batch:
         """The batch with scores divided by the scale."""

@@ -27,6 +27,7 @@ FACTS = frozenset(
         "dropped_rows",  # rows left out, by reason
         "rows",  # rows kept, by split
         "seeds",
+        "rollouts",  # how often prompts were drawn again, and rollouts that stayed short of others
         "weighting",  # what rows were given as weights before training
         "sizes",  # parameters, trainable parameters, steps, micro-batches, ranks
     }

@@ -54,6 +54,16 @@ def rows_of_all_ranks(values_NF: Tensor, weight_N: Tensor, index_N: Tensor) -> t
     return table[:, 2:].to(values_NF), table[:, 1].to(weight_N), table[:, 0].long().to(index_N.device)
 
 
+def rows_from_all_ranks(mine: dict[int, Any]) -> list[Any]:
+    """What each rank has for some places, of all ranks in the order of the places."""
+    import torch
+
+    parts: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(parts, mine)
+    whole = {place: row for part in parts for place, row in part.items()}
+    return [whole[place] for place in sorted(whole)]
+
+
 def stacked(tables: Sequence[Tensor]) -> Tensor:
     """Tables below each other, their rows filled up with zeros to the longest one's."""
     import torch

@@ -20,6 +20,7 @@ class Iterative:
     """
 
     refreshes: ClassVar[bool] = True
+    online: ClassVar[bool] = False  # samples are renewed within an alignment
 
     rounds: int = 2
     rows: Literal["all", "in_order", "easy_first"] = "all"

@@ -14,6 +14,7 @@ class Offline:
     """Labels and reference are fixed before training."""
 
     refreshes: ClassVar[bool] = False
+    online: ClassVar[bool] = False  # samples are renewed within an alignment
     rounds: ClassVar[int] = 1
     chunks: ClassVar[bool] = False  # rounds train on different rows
     by_difficulty: ClassVar[bool] = False

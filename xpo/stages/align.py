@@ -27,7 +27,7 @@ from xpo.stages.token_rewards import keep_reference, leave_token_rewards
 def align(alignment: Alignment) -> dict[str, float]:
     """Train, evaluating before, between and after; the final metrics."""
     setting, c = alignment.setting, alignment.setting.composition
-    alignment = _checked(_with_fewer_test_rows(alignment))
+    alignment = checked(_with_fewer_test_rows(alignment))
     reference = alignment.reference or make_reference(alignment)
     if reference.moving is None:
         keep_reference(alignment, reference)
@@ -48,7 +48,7 @@ def align(alignment: Alignment) -> dict[str, float]:
     def evaluate(model: Any = alignment.policy.model) -> Mapping[str, float]:
         module.policy = model
         with c.trainer.autocast(module.device.type):
-            return {**_held_out(alignment, module, test_ref), **_measured(alignment, model)}
+            return {**_held_out(alignment, module, test_ref), **measured(alignment, model)}
 
     _tell_a_standing_reference(reference, steps)
     setting.manifest.record(
@@ -92,7 +92,7 @@ def _with_fewer_test_rows(alignment: Alignment) -> Alignment:
     return dataclasses.replace(alignment, rows=dataclasses.replace(alignment.rows, test=kept))
 
 
-def _checked(alignment: Alignment) -> Alignment:
+def checked(alignment: Alignment) -> Alignment:
     """Compare the scoring path with the model's own forward pass on the first rows."""
     rows = [Row(row.prompt, list(row.responses)[:2]) for row in alignment.rows.train[:2]]
     batch = next(iter(EvalLoader(rows, alignment.sizes, alignment.collator())))
@@ -158,7 +158,7 @@ def _probes(alignment: Alignment, ref: ReferenceCache | None) -> Batch:
     )
 
 
-def _measured(alignment: Alignment, model: Any) -> Mapping[str, float]:
+def measured(alignment: Alignment, model: Any) -> Mapping[str, float]:
     if alignment.measure is None:
         return {}
     decoding = None if alignment.critic is None else alignment.critic.decoding

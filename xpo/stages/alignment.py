@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from xpo.arrow import OffPolicy
+from xpo.arrows import Arrow
 from xpo.critic.base import Critic
 from xpo.data.collate import Collator
 from xpo.data.loader import ProbeRows
@@ -65,7 +65,7 @@ class Alignment:
 
     setting: Setting
     policy: Policy
-    arrow: OffPolicy
+    arrow: Arrow
     rows: Rows
     measure: Measure | None
     critic: Critic | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,10 @@ import torch
 import yaml
 
 from xpo.annotator.base import Desk
-from xpo.arrow import OffPolicy
+from xpo.arrows import Arrow, arrow_of, formula_of
 from xpo.compose.composition import Composition
 from xpo.compose.groups import AXES
 from xpo.errors import Waiting
-from xpo.explain.formula import formula
 from xpo.model.loaded import Loaded
 from xpo.model.scorer import begin_with
 from xpo.run.card import Card
@@ -36,10 +35,12 @@ from xpo.stages.alignment import Alignment
 from xpo.stages.parallel import run_branch
 from xpo.stages.pretraining import run_pretraining
 from xpo.stages.reward_model import leave_reward_model
+from xpo.stages.rollouts import align_by_rollouts
 from xpo.stages.rounds import align_in_rounds
+from xpo.stages.sampler import beside, questions, sampler
 from xpo.stages.setting import Setting
 from xpo.stages.sft import run_sft, wanted
-from xpo.stages.source import Policy, Rows, Source
+from xpo.stages.source import Policy, Source
 from xpo.stages.weights import weighed
 
 PRESET_KEYS = ("algo", "survey", "hp")
@@ -78,8 +79,8 @@ def _made(path: Path) -> Path:
 
 def _stages(setting: Setting, argv: list[str], begin: float) -> dict[str, float]:
     c, manifest = setting.composition, setting.manifest
-    arrow = OffPolicy.of(c, c.reference.given)
-    manifest.record(argv=argv, axes=axes(c), seeds={"run": c.seed}, formula=formula(arrow).text)
+    arrow = arrow_of(c)
+    manifest.record(argv=argv, axes=axes(c), seeds={"run": c.seed}, formula=formula_of(arrow).text)
     source: Source = c.data.open(c, Desk(setting.cache, setting.out, c.seed))
     with manifest.stage("load"):
         policy, loaded = _load(setting, source)
@@ -91,16 +92,17 @@ def _stages(setting: Setting, argv: list[str], begin: float) -> dict[str, float]
     else:
         manifest.skip("sft", reason)
     policy = dataclasses.replace(policy, model=c.adapter.apply(policy.model, c.seed))
-    rows = source.rows(policy, arrow.needs)
+    collector = sampler(setting, source, policy) if c.sampling.samples else None
+    rows = source.rows(policy, arrow.needs) if collector is None else beside(setting, source)
     manifest.record(dropped_rows=source.counts(), hashes={"data": source.fingerprint()})
     finish = run_branch(setting, source, policy, rows) if c.sft.parallel else None
-    rows, facts = weighed(c, policy, rows)
+    rows, facts = weighed(c, policy, rows) if collector is None else (rows, {})
     if facts:
         manifest.record(weighting=facts)
     measure = source.measure(policy)
     before = dict(measure(policy.model)) if measure is not None and not c.reward.trains_head else {}
     if not c.reward.trains_head:
-        _sample(setting, policy, rows, "before")
+        _sample(setting, policy, questions(rows, collector), "before")
     head = c.reward.build(c.reward_form, policy.model, c.seed) if c.reward.trains_head else None
     if head is not None and loaded.head is not None:
         begin_with(head, loaded.head, c.config)
@@ -111,13 +113,16 @@ def _stages(setting: Setting, argv: list[str], begin: float) -> dict[str, float]
     with manifest.stage("align"):
         alignment = Alignment(setting, policy, arrow, rows, measure, critic, head, finish=finish)
         with output_idle(policy.model, head is not None and not c.sft.merges):
-            metrics = align_in_rounds(alignment)
+            if collector is None:
+                metrics = align_in_rounds(alignment)
+            else:
+                metrics = align_by_rollouts(alignment, collector)
     with manifest.stage("export"):
         if head is not None:
             leave_reward_model(alignment, source.demonstrations().train, metrics)
         else:
             policy = dataclasses.replace(policy, decoding=None if critic is None else critic.decoding)
-            _sample(setting, policy, rows, "after")
+            _sample(setting, policy, questions(rows, collector), "after")
             _export(setting, policy, arrow, metrics)
     return _finish(setting, before, measure, metrics, begin)
 
@@ -151,17 +156,16 @@ def axes(c: Composition) -> dict[str, str]:
     return {axis: c.option(axis) for axis in AXES}
 
 
-def _sample(setting: Setting, policy: Policy, rows: Rows, when: str) -> None:
+def _sample(setting: Setting, policy: Policy, asked: Sequence[Question], when: str) -> None:
     option = setting.composition.eval
-    chosen = [*(rows.test or rows.train)][: option.samples]
-    if not chosen or rank() != 0:
+    asked = asked[: option.samples]
+    if not asked or rank() != 0:
         return
-    questions = [Question(list(row.prompt), list(row.responses[0]), row.source) for row in chosen]
     settings = Generation(option.max_new_tokens, option.temperature, option.top_p, setting.composition.seed)
-    write_samples(setting.out / "samples.jsonl", policy, questions, settings, when)
+    write_samples(setting.out / "samples.jsonl", policy, asked, settings, when)
 
 
-def _export(setting: Setting, policy: Policy, arrow: OffPolicy, metrics: Mapping[str, float]) -> None:
+def _export(setting: Setting, policy: Policy, arrow: Arrow, metrics: Mapping[str, float]) -> None:
     c = setting.composition
     if rank() != 0:
         return
@@ -170,7 +174,7 @@ def _export(setting: Setting, policy: Policy, arrow: OffPolicy, metrics: Mapping
         method=c.config["algo"]["name"],
         title=c.config["algo"]["title"],
         paper=c.config["algo"]["paper"],
-        formula=formula(arrow).text,
+        formula=formula_of(arrow).text,
         axes=axes(c),
         dataset=str(c.config["data"].get("path") or c.option("data")),
         base_model=c.config["model"].get("path"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from xpo.contracts import Row
+from xpo.data.prompts import Prompts
 from xpo.data.truncate import Limits
 from xpo.run import samples
 from xpo.scoring.support import Support
@@ -69,6 +70,10 @@ class Source(Protocol):
 
     def rows(self, start: Policy, needs: frozenset[str]) -> Rows:
         """Rows for alignment. ``start`` is the policy as alignment finds it."""
+        ...
+
+    def prompts(self, start: Policy, sampling: Any) -> Prompts:
+        """What is to be answered by ``start`` as it trains, where responses are sampled."""
         ...
 
     def measure(self, start: Policy) -> Measure | None:

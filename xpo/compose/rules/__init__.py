@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
-from xpo.compose.rules import beside, head, labels, lists, parts, reward, rows, shape, step, training
+from xpo.compose.rules import (
+    beside,
+    head,
+    labels,
+    lists,
+    on_policy,
+    parts,
+    reward,
+    rows,
+    shape,
+    step,
+    training,
+)
 from xpo.compose.rules.reason import Reason, Rule
 
 __all__ = ["RULES", "Reason", "Rule"]
 
+
+def of_given_rows(rule: Rule) -> Rule:
+    """The rule for objectives of given rows alone."""
+    return lambda c: None if c.objective.policy_gradient else rule(c)
+
+
+def of_samples(rule: Rule) -> Rule:
+    """The rule for policy gradients alone."""
+    return lambda c: rule(c) if c.objective.policy_gradient else None
+
+
 RULES: tuple[Rule, ...] = (
-    *reward.RULES,
+    *on_policy.FIRST,
+    *map(of_given_rows, reward.RULES),
+    *map(of_given_rows, rows.OF_ROWS),
     *rows.RULES,
-    *lists.RULES,
+    *map(of_given_rows, lists.RULES),
+    *map(of_given_rows, shape.OF_ROWS),
     *shape.RULES,
-    *beside.RULES,
-    *step.RULES,
-    *labels.RULES,
-    *head.RULES,
-    *training.RULES,
-    *parts.RULES,
+    *map(of_given_rows, beside.RULES),
+    *map(of_given_rows, step.RULES),
+    *map(of_given_rows, labels.RULES),
+    *map(of_given_rows, head.RULES),
+    *map(of_given_rows, training.RULES),
+    *map(of_given_rows, parts.RULES),
+    *map(of_samples, on_policy.RULES),
 )

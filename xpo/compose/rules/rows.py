@@ -85,11 +85,7 @@ def _data_are_read(c: Composition) -> Reason | None:
     return Reason(text, ("feedback", "arity"), fix)
 
 
-RULES: tuple[Rule, ...] = (
-    _annotator_can_label,
-    _feedback_is_there,
-    _feedback_fills_the_row,
-    _rows_have_a_fitting_size,
-    _data_are_read,
-    _rounds_have_steps,
-)
+OF_ROWS: tuple[Rule, ...] = (_feedback_is_there, _feedback_fills_the_row, _rows_have_a_fitting_size)
+"""Of what rows must carry."""
+
+RULES: tuple[Rule, ...] = (_annotator_can_label, _data_are_read, _rounds_have_steps)

@@ -32,16 +32,6 @@ def _normaliser_cancels(c: Composition) -> Reason | None:
     )
 
 
-def _token_level_changes_something(c: Composition) -> Reason | None:
-    if not c.reward_level.per_token or not c.divergence.linear or c.objective.credits_tokens:
-        return None
-    return Reason(
-        f"{c.choice('reward_level')} applies the divergence's link to each token before pooling; the link of "
-        f"{c.choice('divergence')} is linear, so the loss would be the same number.",
-        ("reward_level", "divergence"),
-    )
-
-
 def _beta_is_free(c: Composition) -> Reason | None:
     fixed = c.objective.fixed_beta
     if fixed is None or c.reward.beta == fixed:
@@ -129,14 +119,14 @@ def _adapter_is_there(c: Composition) -> Reason | None:
     )
 
 
-RULES: tuple[Rule, ...] = (
+OF_ROWS: tuple[Rule, ...] = (
     _divergence_is_invertible,
     _normaliser_cancels,
     _beta_is_free,
     _reward_is_a_log_likelihood,
     _polarity_has_two_sides,
     _reduction_fits,
-    _adapter_is_there,
-    _a_merge_is_a_whole_model,
-    _reference_is_renewed,
 )
+"""Of an implicit reward."""
+
+RULES: tuple[Rule, ...] = (_adapter_is_there, _a_merge_is_a_whole_model, _reference_is_renewed)

@@ -1,0 +1,95 @@
+"""Prompts to be answered, as tokens and as the records that their answers become."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from xpo.data.record import Example, Message, Record, Text
+from xpo.data.render import rendered
+from xpo.data.tokenize import ids_of
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """``ids`` is what responses are trained behind, ``shown`` what the policy sees when it answers."""
+
+    ids: tuple[int, ...]
+    shown: tuple[int, ...]
+    record: Record
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Of a run. ``said`` makes a record of a prompt and its responses' token ids.
+
+    ``engine`` draws responses exactly where the data can; None: as the run's options say. ``longest``: tokens
+    of a response, where the data bound them.
+    """
+
+    train: Sequence[Prompt]
+    test: Sequence[Prompt]
+    said: Callable[[Prompt, Sequence[Sequence[int]]], Record]
+    engine: Any = None
+    longest: int | None = None
+
+
+def prompts_of(
+    records: Iterable[Record], tokenizer: Any, template: str | None, longest: int
+) -> tuple[list[Prompt], int]:
+    """Each prompt once, its start cut where it is longer than ``longest`` tokens; how many were cut."""
+    found: list[Prompt] = []
+    cut, seen = 0, set()
+    for record in records:
+        if record.prompt in seen:
+            continue
+        seen.add(record.prompt)
+        bare = dataclasses.replace(
+            record, responses=(), ranks=None, scores=None, labels=None, wins=None, margins=None,
+            models=None, steps=None, spans=None,
+        )  # fmt: skip
+        ids = _ids(record.prompt, tokenizer)
+        shown = ids if template is None else _ids(_wrapped(record.prompt, template), tokenizer)
+        cut += max(len(ids), len(shown)) > longest
+        found.append(Prompt(_end(ids, longest), _end(shown, longest), bare))
+    return found, cut
+
+
+def said_in_text(tokenizer: Any) -> Callable[[Prompt, Sequence[Sequence[int]]], Record]:
+    """Responses as the text that they add to their prompt; of messages as the assistant's turn."""
+
+    def said(prompt: Prompt, responses: Sequence[Sequence[int]]) -> Record:
+        decode = tokenizer.decode
+        before = decode(prompt.ids, skip_special_tokens=True)
+        texts: list[Text] = []
+        for response in responses:
+            whole = decode([*prompt.ids, *response], skip_special_tokens=True)
+            text = (
+                whole[len(before) :]
+                if whole.startswith(before)
+                else decode(response, skip_special_tokens=True)
+            )
+            texts.append(text if isinstance(prompt.record.prompt, str) else (Message("assistant", text),))
+        return dataclasses.replace(prompt.record, responses=tuple(texts))
+
+    return said
+
+
+def _ids(prompt: Text, tokenizer: Any) -> list[int]:
+    return ids_of(rendered(Example(prompt, ()), tokenizer)[0], tokenizer)
+
+
+def _wrapped(prompt: Text, template: str) -> Text:
+    if isinstance(prompt, str):
+        return template.replace("{prompt}", prompt)
+    *before, turn = prompt
+    return (*before, Message(turn.role, template.replace("{prompt}", turn.content)))
+
+
+def _end(ids: Sequence[int], longest: int) -> tuple[int, ...]:
+    """The end of a prompt, its first token (BOS, where there is one) kept."""
+    if len(ids) <= longest:
+        return tuple(ids)
+    return (ids[0], *ids[len(ids) - longest + 1 :])

@@ -1,0 +1,44 @@
+"""Responses that a policy gives in the gold world, as records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from xpo.data.prompts import Prompt, Prompts
+from xpo.data.record import Record
+from xpo.gold.labels import LabelModel, classes
+from xpo.gold.world import World
+
+
+def prompts_of(world: World, model: LabelModel | None) -> Prompts:
+    """All prompts of the world, for training and held out alike.
+
+    ``model`` is the world's own labeller, who is told the utilities of what was answered; None: another one
+    labels, who is to find out.
+    """
+    node = {tuple(ids): n for n, ids in enumerate(world.response_ids)}
+    place = {text: x for x, text in enumerate(world.prompt_texts)}
+    class_N = classes(world)
+    utility_XN = None if model is None else model.utility_XN(world)
+
+    def said(prompt: Prompt, responses: Sequence[Sequence[int]]) -> Record:
+        nodes = [node[tuple(response)] for response in responses]
+        texts = tuple(f" {world.response_texts[n]}" for n in nodes)
+        where = f"gold:{prompt.record.prompt}"
+        if model is None or utility_XN is None:
+            return Record(prompt.record.prompt, texts, where=where)
+        utility_K = utility_XN[place[str(prompt.record.prompt)], nodes]
+        margin_KK = model.margins(utility_K, class_N[nodes])
+        return Record(
+            prompt.record.prompt,
+            texts,
+            scores=tuple(utility_K.tolist()),
+            margins=tuple(map(tuple, margin_KK.tolist())),
+            where=where,
+        )
+
+    found = [
+        Prompt(tuple(ids), tuple(ids), Record(text, ()))
+        for ids, text in zip(world.prompt_ids, world.prompt_texts, strict=True)
+    ]
+    return Prompts(found, found, said, None, int(world.length_N.max()))

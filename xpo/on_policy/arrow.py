@@ -1,0 +1,148 @@
+"""The on-policy arrow: scores of samples to rewards on tokens to advantages to one loss. Pure tensors.
+
+score - length offset, placed on tokens, + beta x penalty -> reward_BKT -> advantage_BKT -> policy loss_BKT
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from xpo.advantage.base import Estimate
+from xpo.contracts import Batch, masked
+from xpo.on_policy.experience import Experience
+from xpo.scored import Ratio, Scored, Scores, Steps
+from xpo.scoring.token_statistics import Entropy, TokenStatistic
+
+
+@dataclass(frozen=True)
+class OnPolicy:
+    """One component per axis that a policy gradient reads, in the order in which they act."""
+
+    reward: Any
+    reward_level: Any
+    length: Any
+    divergence: Any
+    penalty: Any
+    polarity: Any
+    advantage: Any
+    policy_loss: Any
+    critic: Any
+    objective: Any
+    reduce: Any
+    sft: Any
+    weighting: Any
+    given_reference: bool = True
+
+    @classmethod
+    def of(cls, parts: Any, given_reference: bool) -> OnPolicy:
+        """From anything that has the groups as attributes, such as a Composition."""
+        groups = [field.name for field in fields(cls) if field.name != "given_reference"]
+        return cls(**{group: getattr(parts, group) for group in groups}, given_reference=given_reference)
+
+    reads_reward: ClassVar[bool] = False
+    statistic_rows: ClassVar[frozenset[str]] = frozenset()
+    needs: ClassVar[frozenset[str]] = frozenset()  # of rows that are given: there are none
+
+    @property
+    def prompt_edges(self) -> bool:
+        """Whether the prompt's own tokens must be scored."""
+        return self.sft.reads_prompt
+
+    @property
+    def token_statistics(self) -> tuple[TokenStatistic, ...]:
+        """What is read of next-token distributions."""
+        return (Entropy(),) if self.objective.entropy else ()
+
+    def ratio(self, logp_BKT: Tensor, ref_logp_BKT: Tensor, mask_BKT: Tensor) -> Tensor:
+        """The log-ratio of each token."""
+        return masked(logp_BKT - ref_logp_BKT, mask_BKT)
+
+    def earned(self, score_BK: Tensor, part_BKT: Tensor | None, mask_BKT: Tensor) -> Tensor:
+        """reward_BKT of the scorer alone: the response's score, less its length's price, at its last token."""
+        score_BK = self.reward.score(score_BK) - self.length.offset(mask_BKT).to(score_BK.dtype)
+        last_BKT = last(mask_BKT)
+        reward_BKT = score_BK[..., None] * last_BKT
+        return reward_BKT if part_BKT is None else reward_BKT + masked(self.reward.score(part_BKT), mask_BKT)
+
+    def penalised(self, log_ratio_BKT: Tensor, mask_BKT: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+        """reward_BKT and own_BKT of the divergence, times beta; zeros where it acts in the loss."""
+        if not self.penalty.in_reward:
+            return torch.zeros_like(log_ratio_BKT), torch.zeros_like(log_ratio_BKT)
+        reward_BKT, own_BKT = self.penalty.terms(self.divergence, log_ratio_BKT, mask_BKT)
+        beta = self.reward.beta * scale
+        return beta * reward_BKT, beta * own_BKT
+
+    def estimate(
+        self, reward_BKT: Tensor, own_BKT: Tensor, value_BKT: Tensor | None, mask_BKT: Tensor
+    ) -> Estimate:
+        """Advantages of the whole rollout, as the polarity leaves them."""
+        found = self.advantage(reward_BKT, value_BKT, mask_BKT, own_BKT)
+        return Estimate(self.polarity.advantage(found.advantage_BKT), found.return_BKT)
+
+    def __call__(self, batch: Batch, scores: Scores, steps: Steps = Steps(), scale: float = 1.0) -> Scored:  # noqa: B008 (frozen)
+        """One micro-batch's share of the loss. ``scale`` is the adaptive multiple of beta."""
+        known: Experience = batch.experience
+        mask_BKT = batch.mask_BKT
+        loss_BKT = self.policy_loss(scores.logp_BKT, known.old_logp, known.advantage, mask_BKT)
+        counted = batch.by_scores()
+        metrics = self._metrics(batch, scores, known, loss_BKT)
+        if self.penalty.in_loss:
+            log_ratio_BKT = self.ratio(scores.logp_BKT, known.ref_logp, mask_BKT)
+            beta = self.reward.beta * scale
+            loss_BKT = loss_BKT + beta * self.penalty.loss(self.divergence, log_ratio_BKT, mask_BKT)
+        if self.objective.entropy:
+            loss_BKT = loss_BKT - self.objective.entropy * masked(scores.token["entropy"], mask_BKT)
+        share = self.sft.preference_weight * self._reduced(loss_BKT, counted)
+        if known.returns is not None:
+            assert known.value is not None
+            value_BKT = self.critic.loss(scores.value["value_BKT"], known.value, known.returns)
+            share = share + self.critic.weight * self._tokens(value_BKT, counted)
+            metrics |= self._weighed({"value_loss": value_BKT}, batch)
+        return Scored(share, known.reward.sum(-1), metrics)
+
+    def _reduced(self, loss_BKT: Tensor, batch: Batch) -> Tensor:
+        loss_BK = self.reduce.of_tokens(loss_BKT, batch.mask_BKT)
+        numerator, denominator = self.reduce((batch.share_BK * loss_BK).sum(1), batch)
+        return numerator / denominator
+
+    def _tokens(self, loss_BKT: Tensor, batch: Batch) -> Tensor:
+        """The mean over the tokens of the step, however the policy's loss is reduced."""
+        loss_B = (batch.share_BK * masked(loss_BKT, batch.mask_BKT).sum(-1)).sum(1)
+        return (batch.weight_B * loss_B).sum() / batch.totals.tokens
+
+    def _weighed(self, values: dict[str, Tensor], batch: Batch) -> dict[str, Ratio]:
+        """Means over tokens."""
+        live_BKT = batch.mask_BKT & (batch.weight_B > 0)[:, None, None]
+        count = live_BKT.sum().float()
+        return {name: (masked(value.detach(), live_BKT).sum(), count) for name, value in values.items()}
+
+    def _metrics(self, batch: Batch, scores: Scores, known: Experience, loss_BKT: Tensor) -> dict[str, Ratio]:
+        """What is logged of the policy's loss: of tokens and of responses that count."""
+        live_BKT = batch.mask_BKT & (batch.weight_B > 0)[:, None, None]
+        logp_BKT = scores.logp_BKT.detach()
+        moved_BKT = known.old_logp - logp_BKT
+        part = batch.weight_B.sum() / batch.totals.rows
+        metrics: dict[str, Ratio] = {
+            "policy_loss": (self._reduced(loss_BKT.detach(), batch.by_scores()), part),
+        }
+        tokens = {
+            "policy/kl_to_old": torch.expm1(-moved_BKT) + moved_BKT,
+            "policy/advantage_size": known.advantage.abs(),
+        }
+        if scores.token:
+            tokens["policy/entropy"] = scores.token["entropy"]
+        return (
+            metrics
+            | self._weighed(tokens, batch)
+            | self.policy_loss.metrics(logp_BKT, known.old_logp, known.advantage, live_BKT)
+        )
+
+
+def last(mask_BKT: Tensor) -> Tensor:
+    """1 at each response's last token, 0 elsewhere."""
+    after_BKT = mask_BKT.flip(-1).cumsum(-1).flip(-1)
+    return (mask_BKT & (after_BKT == 1)).to(torch.float32)

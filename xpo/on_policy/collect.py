@@ -1,0 +1,141 @@
+"""Sample and annotate: prompts to rows of responses that the policy has just given."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from xpo.annotator.base import Desk
+from xpo.contracts import Row
+from xpo.data.prompts import Prompt, Prompts
+from xpo.data.record import Record
+from xpo.on_policy.values import values
+from xpo.run.ranks import rank, rows_from_all_ranks
+from xpo.run.samples import Policy
+
+
+@dataclass
+class Clock:
+    """Seconds of each phase since they were last taken."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, phase: str) -> Iterator[None]:
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + time.monotonic() - begin
+
+    def take(self) -> dict[str, float]:
+        """The seconds, which then begin anew."""
+        taken, self.seconds = self.seconds, {}
+        return taken
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A prompt with its responses: as tokens with the sampler's log-probabilities, and as annotated text."""
+
+    prompt: Prompt
+    responses: list[list[int]]
+    logps: list[list[float]]
+    finished: list[bool]
+    record: Record
+    values: list[float]
+
+    @property
+    def alike(self) -> bool:
+        """Whether all responses are worth the same."""
+        return len(set(self.values)) < 2
+
+    def row(self) -> Row:
+        """What is trained on."""
+        return Row(self.prompt.ids, self.responses, scores=self.values, source=self.record.where)
+
+
+@dataclass
+class Collector:
+    """Draws responses to prompts and has them annotated; every rank gets the rows of all.
+
+    ``parts`` is the composition, ``engine`` who draws. ``counts`` tells what was sampled and left.
+    """
+
+    parts: Any
+    prompts: Prompts
+    policy: Policy
+    engine: Any
+    desk: Desk
+    ranks: int = 1
+    clock: Clock = field(default_factory=Clock)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def rollout(self, indices: Sequence[int], number: int) -> list[Answered]:
+        """Responses to these prompts; prompts whose responses are all alike make way for others."""
+        option = self.parts.sampling
+        found = self.answers([self.prompts.train[i] for i in indices], f"{number}", option.responses)
+        if not getattr(option, "resample", 0):
+            return found
+        return self._telling(found, number, option)
+
+    def _telling(self, found: list[Answered], number: int, option: Any) -> list[Answered]:
+        """Answers that differ in what they are worth first, as many as there were."""
+        wanted, kept = len(found), [answer for answer in found if not answer.alike]
+        tries = 0
+        while len(kept) < wanted and tries < option.resample:
+            tries += 1
+            order = torch.randperm(len(self.prompts.train), generator=self._generator(f"{number}+{tries}"))
+            more = [self.prompts.train[i] for i in order[:wanted].tolist()]
+            found = self.answers(more, f"{number}+{tries}", option.responses)
+            kept += [answer for answer in found if not answer.alike]
+        self._count("prompts drawn again", tries * wanted)
+        if len(kept) < wanted:
+            self._count("rollouts at the cap", 1)
+            kept += [answer for answer in found if answer.alike]
+        return kept[:wanted]
+
+    def answers(self, prompts: Sequence[Prompt], draw: str, number: int) -> list[Answered]:
+        """``number`` responses to each prompt, annotated. The same ``draw`` and policy give the same ones."""
+        mine = list(range(rank() if self.ranks > 1 else 0, len(prompts), self.ranks))
+        with self.clock("sample"):
+            drawn = self.drawn([prompts[i] for i in mine], draw, number)
+        with self.clock("annotate"):
+            found = self._annotated([prompts[i] for i in mine], drawn)
+        if self.ranks == 1:
+            return found
+        return rows_from_all_ranks(dict(zip(mine, found, strict=True)))
+
+    def drawn(self, prompts: Sequence[Prompt], draw: str, number: int) -> Any:
+        """``number`` responses to each prompt, annotated by nobody."""
+        option, longest = self.parts.sampling.draw, self.prompts.longest
+        most = option.max_new_tokens if longest is None else min(longest, option.max_new_tokens)
+        option = dataclasses.replace(option, responses=number, max_new_tokens=most)
+        generator = self._generator(f"{draw}/{rank()}")
+        return self.engine(self.policy, [prompt.shown for prompt in prompts], option, generator)
+
+    def _annotated(self, prompts: Sequence[Prompt], drawn: Any) -> list[Answered]:
+        said = [self.prompts.said(*pair) for pair in zip(prompts, drawn.responses, strict=True)]
+        records = self.parts.annotator(said, dataclasses.replace(self.desk, policy=self.policy))
+        missing = self.parts.sampling.missing_eos
+        found = []
+        for i, (prompt, record) in enumerate(zip(prompts, records, strict=True)):
+            worth = values(record, self.parts)
+            worth = [v - missing * (not f) for v, f in zip(worth, drawn.finished[i], strict=True)]
+            found.append(
+                Answered(prompt, drawn.responses[i], drawn.logps[i], drawn.finished[i], record, worth)
+            )
+        return found
+
+    def _generator(self, draw: str) -> torch.Generator:
+        return torch.Generator().manual_seed(zlib.crc32(f"{self.parts.seed}/{draw}".encode()))
+
+    def _count(self, what: str, number: int) -> None:
+        self.counts[what] = self.counts.get(what, 0) + number

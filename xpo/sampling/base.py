@@ -1,0 +1,64 @@
+"""What options that sample have in common: how responses are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from xpo.sampler.base import Draw
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """``responses`` are drawn for each prompt, of at most ``max_new_tokens`` tokens each.
+
+    ``temperature`` divides the logits, where the policy is scored too: what is trained is what is sampled.
+    ``top_k`` (null: all) and ``top_p`` cut the distribution for drawing alone. A response ends at EOS or
+    behind one of ``stop``; one that does not is worth ``missing_eos`` less. ``prompt_template`` is what the
+    policy is shown in the place of the prompt, such as "Answer with care. {prompt}"; what is trained on keeps
+    the prompt (null: the same). ``tokens``: positions of a batch that is drawn at once.
+    """
+
+    samples: ClassVar[bool] = True
+
+    responses: int = 8
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float = 1.0
+    min_new_tokens: int = 0
+    max_new_tokens: int = 64
+    stop: tuple[str, ...] = ()
+    missing_eos: float = 0.0
+    prompt_template: str | None = None
+    tokens: int = 65_536
+
+    def __post_init__(self) -> None:
+        assert self.draw is not None, "raises for values out of range"
+        if not 0 <= self.missing_eos < float("inf"):
+            raise ValueError(f"missing_eos must be at least 0 and finite, got {self.missing_eos}")
+        if self.prompt_template is not None and "{prompt}" not in self.prompt_template:
+            raise ValueError(f"prompt_template must hold {{prompt}}, got {self.prompt_template!r}")
+
+    @property
+    def draw(self) -> Draw:
+        """How an engine draws."""
+        return Draw(
+            responses=self.responses,
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            min_new_tokens=self.min_new_tokens,
+            max_new_tokens=self.max_new_tokens,
+            stop=self.stop,
+            tokens=self.tokens,
+        )
+
+    @property
+    def kept(self) -> int:
+        """How many of a prompt's responses are trained on."""
+        return self.responses
+
+    def choose(self, scores: Sequence[float], beta: float, generator: Any) -> Sequence[int]:
+        """Which responses are trained on, by their scores."""
+        return range(len(scores))
