@@ -134,6 +134,16 @@ def samples_have_no_order(option: Any) -> None:
     )
 
 
+def the_absent_do_not_count(option: Any) -> None:
+    """A prompt with one response less is the same with and without the empty place."""
+    if not option.applies:
+        return
+    reward, value = _draw(0)[1:], _draw(1)[1:] if option.reads_value else None
+    whole = option(reward, value, _MASK[1:]).advantage_BKT
+    less = option(reward[:, :2], None if value is None else value[:, :2], _MASK[1:, :2]).advantage_BKT
+    same(less, whole[:, :2], "a response that is not there counts")
+
+
 def own_stays_at_its_token(option: Any) -> None:
     if not option.applies:
         return
@@ -157,5 +167,6 @@ CHECKS = (
     padding_is_not_read,
     masks_are_places,
     samples_have_no_order,
+    the_absent_do_not_count,
     own_stays_at_its_token,
 )
