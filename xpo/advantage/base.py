@@ -43,13 +43,15 @@ class Estimator(ABC):
         value_BKT: Tensor | None,
         mask_BKT: Tensor,
         own_BKT: Tensor | None = None,
+        scale: bool = True,
     ) -> Estimate:
         """Advantages in the units of the reward, unless they are scaled.
 
         ``value_BKT``: what a critic expects from token t on, said before it is drawn. ``own_BKT``: what
         counts for the choice of token t alone, neither before nor after it (see the penalty group); it is
         added before any scaling, and no critic learns it. Raises ``ValueError`` without a value where one
-        is needed, and for one sample per prompt where several are.
+        is needed, and for one sample per prompt where several are. Without ``scale`` they are left for
+        ``rescaled``, as where several streams are mixed first.
         """
         self._check(value_BKT, mask_BKT)
         with torch.no_grad():
@@ -59,9 +61,16 @@ class Estimator(ABC):
             advantage = estimate.advantage_BKT
             if own_BKT is not None:
                 advantage = advantage + self.own(front.to(own_BKT), front.mask_BKT)
-            advantage = self.scaled(masked(advantage, front.mask_BKT), front.to(reward_BKT), front.mask_BKT)
+            advantage = masked(advantage, front.mask_BKT)
+            if scale:
+                advantage = self.scaled(advantage, front.to(reward_BKT), front.mask_BKT)
             returns = estimate.return_BKT
             return Estimate(front.back(advantage), None if returns is None else front.back(returns))
+
+    def rescaled(self, advantage_BKT: Tensor, reward_BKT: Tensor, mask_BKT: Tensor) -> Tensor:
+        """Advantages, mixed of several streams, on this option's scale; ``reward_BKT`` is mixed alike."""
+        front = _Front(mask_BKT)
+        return front.back(self.scaled(front.to(advantage_BKT), front.to(reward_BKT), front.mask_BKT))
 
     @abstractmethod
     def estimate(self, reward_BKT: Tensor, value_BKT: Tensor | None, mask_BKT: Tensor) -> Estimate:

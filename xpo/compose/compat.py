@@ -23,7 +23,7 @@ from xpo.compose.groups import AXES, GROUPS
 from xpo.compose.rules import RULES, Reason
 
 BESIDE = ("objective", "label_noise", "margin", "weighting", "anchor", "critic", "reduce", "adapter")
-SEARCHED = (*AXES, *BESIDE, "penalty", "advantage", "policy_loss")
+SEARCHED = (*AXES, *BESIDE, "penalty", "advantage", "policy_loss", "constraint")
 
 
 def check(composition: Composition) -> None:

@@ -43,6 +43,7 @@ class Composition:
     penalty: Any
     advantage: Any
     policy_loss: Any
+    constraint: Any
     pretraining: Any
     reduce: Any
     model: Any

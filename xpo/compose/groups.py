@@ -29,6 +29,7 @@ BESIDE = (
     "penalty",
     "advantage",
     "policy_loss",
+    "constraint",
     "pretraining",
     "reduce",
     "model",

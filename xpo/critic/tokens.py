@@ -26,9 +26,9 @@ class Tokens:
     OpenAI's code, not of the paper. ``trunk=separate`` is a network of its own that begins as a copy of the
     policy, ``shared`` puts the head on the policy, whose states it then shapes. It begins at 0, counts
     ``weight`` times in the loss, as a mean over tokens, and trains at ``lr_scale`` times the policy's rate.
+    ``costs``: a second one, alike, learns what a response will cost.
     """
 
-    gives: ClassVar[frozenset[str]] = frozenset({"value_BKT"})
     every_state: ClassVar[bool] = False
     fits_returns: ClassVar[bool] = True  # learns what advantages are measured from
 
@@ -36,6 +36,12 @@ class Tokens:
     weight: float = 0.1
     clip: float | None = 0.2
     lr_scale: float = 1.0
+    costs: bool = False
+
+    @property
+    def gives(self) -> frozenset[str]:
+        """Names in Context.value."""
+        return frozenset({"value_BKT", "cost_value_BKT"} if self.costs else {"value_BKT"})
 
     def __post_init__(self) -> None:
         check_lr_scale(self.lr_scale)
@@ -44,14 +50,20 @@ class Tokens:
         if self.clip is not None and not 0 < self.clip < float("inf"):
             raise ValueError(f"clip must be null or above 0 and finite, got {self.clip}")
 
-    def build(self, policy: Any, seed: int) -> TokenValue:
-        """The network, made from the policy as it stands."""
+    def build(self, policy: Any, seed: int) -> TokenValues:
+        """The networks, made from the policy as it stands."""
+        parts = {"value_BKT": self._made(policy)}
+        if self.costs:
+            parts["cost_value_BKT"] = self._made(policy)
+        return TokenValues(parts, self.lr_scale)
+
+    def _made(self, policy: Any) -> TokenValue:
         weight_VD = output_head(policy).weight_VD
         dtype = torch.promote_types(weight_VD.dtype, torch.float32)
         head: Any = nn.utils.skip_init(nn.Linear, weight_VD.shape[1], 1, device=weight_VD.device, dtype=dtype)
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
-        return TokenValue(_copy(policy) if self.trunk == "separate" else None, head, self.lr_scale)
+        return TokenValue(_copy(policy) if self.trunk == "separate" else None, head)
 
     def loss(self, value_BKT: Tensor, old_BKT: Tensor, return_BKT: Tensor) -> Tensor:
         """Of each token."""
@@ -69,19 +81,30 @@ class Tokens:
         return f"maximum((value - returns)**2, ({near} - returns)**2) / 2"
 
 
-class TokenValue(Critic):
-    """A linear head on the state that predicts each response token: of ``trunk``, or of the policy."""
+class TokenValues(Critic):
+    """One value, or two, of every response token."""
 
-    def __init__(self, trunk: nn.Module | None, head: nn.Linear, lr_scale: float) -> None:
+    def __init__(self, parts: dict[str, TokenValue], lr_scale: float) -> None:
         super().__init__()
-        self.trunk, self.head, self.lr_scale = trunk, head, lr_scale
+        self.parts, self.lr_scale = nn.ModuleDict(parts), lr_scale
 
     def forward(self, batch: Batch, states: Distributions, scoring: Scoring) -> dict[str, Tensor]:
+        return {name: part(batch, states, scoring) for name, part in self.parts.items()}
+
+
+class TokenValue(nn.Module):
+    """A linear head on the state that predicts each response token: of ``trunk``, or of the policy."""
+
+    def __init__(self, trunk: nn.Module | None, head: nn.Linear) -> None:
+        super().__init__()
+        self.trunk, self.head = trunk, head
+
+    def forward(self, batch: Batch, states: Distributions, scoring: Scoring) -> Tensor:
         if self.trunk is not None:
             states = scoring.distributions(self.trunk, batch, response_edges(batch.packed))
         dtype = self.head.weight.dtype
         value_E = self.head(states.hidden_ED.to(dtype)).squeeze(1).to(dtype)
-        return {"value_BKT": masked(spread(value_E, batch), batch.mask_BKT)}
+        return masked(spread(value_E, batch), batch.mask_BKT)
 
 
 def _copy(policy: Any) -> nn.Module:

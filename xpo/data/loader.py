@@ -35,6 +35,7 @@ class StepLoader:
     this rank: ``step`` the step's own rows (with their cached reference; none if there is one micro-batch),
     ``mismatched`` their prompts with other rows' responses (no cached reference; index and weight are
     those of the prompt's row).
+    ``micro_batches`` of a step and ``steps`` of an epoch follow from the rows unless they are given.
     ``state_dict`` is the place in the epoch: what comes after it is the same in a new process.
     """
 
@@ -47,12 +48,15 @@ class StepLoader:
         rank: int = 0,
         world_size: int = 1,
         probes: ProbeRows | None = None,
+        micro_batches: int | None = None,
+        steps: int = 0,
     ) -> None:
         self.rows = rows
         self.collator = collator
         self.rank = rank
         self.probes = probes or ProbeRows()
-        self.plan = Plan(tuple(collator.cost(row) for row in rows), sizes, world_size)
+        costs = tuple(collator.cost(row) for row in rows)
+        self.plan = Plan(costs, sizes, world_size, micro_batches, steps)
         self._filler = min(range(len(rows)), key=lambda i: (self.plan.costs[i], i))
         self._epoch = 0
         self._start = 0  # where the next iteration starts: not at 0 only after a resume
@@ -163,6 +167,8 @@ def totals_of(rows: Sequence[Row], micro_batches: int) -> StepTotals:
         tokens += row.weight * _tokens(row, none if row.demo is None else row.demo)
         scored_tokens += row.weight * _tokens(row, alike if row.mass is None else row.mass)
         prompt_tokens += row.weight * (len(row.prompt) - 1)  # the first token is never predicted
+    if not rows:  # nothing but fillers, whose sums are 0
+        return StepTotals(1.0, 1.0, micro_batches, 1.0, 1.0)
     return StepTotals(sum(row.weight for row in rows), tokens, micro_batches, prompt_tokens, scored_tokens)
 
 

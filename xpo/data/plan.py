@@ -54,11 +54,17 @@ def _common(a: Sequence[int], b: Sequence[int]) -> int:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps of every epoch over rows of the given costs."""
+    """The steps of every epoch over rows of the given costs.
+
+    ``groups_per_step``: micro-batches of a step and rank, where that is settled elsewhere. ``least``: steps of
+    an epoch; where the rows are fewer the last ones are empty.
+    """
 
     costs: tuple[int, ...]
     sizes: Sizes
     world_size: int = 1
+    groups_per_step: int | None = None
+    least: int = 0
 
     def __post_init__(self) -> None:
         if not self.costs:
@@ -73,11 +79,13 @@ class Plan:
     def steps(self) -> int:
         """Optimizer steps of an epoch."""
         whole, rest = divmod(len(self.costs), self.sizes.batch_size)
-        return whole + (rest > 0 and not self.sizes.drop_last)
+        return max(whole + (rest > 0 and not self.sizes.drop_last), self.least)
 
     @cached_property
     def micro_batches(self) -> int:
         """Per rank and step: what the most expensive step that can be drawn needs under the budget."""
+        if self.groups_per_step is not None:
+            return self.groups_per_step
         worst = sorted(self.costs, reverse=True)[: self.sizes.batch_size]
         groups = len(_cut(worst, self.sizes.tokens_per_micro_batch))
         return -(-groups // self.world_size)
@@ -89,7 +97,8 @@ class Plan:
         rng.shuffle(order)
         size = self.sizes.batch_size
         if not self.sizes.bucket:
-            return [order[i : i + size] for i in range(0, len(order), size)][: self.steps]
+            steps = [order[i : i + size] for i in range(0, len(order), size)][: self.steps]
+            return steps + [[]] * (self.steps - len(steps))
         steps, rest = [], order[len(order) // size * size :]
         for start in range(0, len(order) - len(rest), size * _MEGA):
             mega = sorted(order[start : min(start + size * _MEGA, len(order) - len(rest))], key=self._key)
@@ -99,6 +108,8 @@ class Plan:
 
     def groups(self, step: Sequence[int], rank: int) -> list[Group]:
         """A rank's micro-batches of a step, ``micro_batches`` of them; the ranks' costs are about equal."""
+        if not step:
+            return [()] * self.micro_batches
         number = self.world_size * self.micro_batches
         rows = sorted(step, key=self._key)
         groups = _spread(rows, [self.costs[i] for i in rows], number)

@@ -27,13 +27,15 @@ def prompts_of(world: World, model: LabelModel | None) -> Prompts:
         where = f"gold:{prompt.record.prompt}"
         if model is None or utility_XN is None:
             return Record(prompt.record.prompt, texts, where=where)
-        utility_K = utility_XN[place[str(prompt.record.prompt)], nodes]
+        x = place[str(prompt.record.prompt)]
+        utility_K = utility_XN[x, nodes]
         margin_KK = model.margins(utility_K, class_N[nodes])
         return Record(
             prompt.record.prompt,
             texts,
             scores=tuple(utility_K.tolist()),
             margins=tuple(map(tuple, margin_KK.tolist())),
+            costs=tuple(world.cost_XN[x, nodes].tolist()),
             where=where,
         )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,25 +12,41 @@ from torch import Tensor
 from xpo.arrow import Scores, Steps
 from xpo.contracts import Batch, masked
 from xpo.module.off_policy import OffPolicyModule
-from xpo.on_policy.arrow import OnPolicy
+from xpo.on_policy.arrow import OnPolicy, Stream, last
 from xpo.on_policy.experience import Experience
 from xpo.run.metrics import Ratio
 from xpo.scoring.parts import evaluating
 
 
+@dataclass(frozen=True)
+class Said:
+    """What was said of a rollout's N prompts and K samples: scores, costs, scores of single tokens.
+
+    ``sampler_logp_NKT`` is what the sampler says of its tokens' log-probabilities.
+    """
+
+    score_NK: Tensor
+    sampler_logp_NKT: Tensor
+    part_NKT: Tensor | None = None
+    cost_NK: Tensor | None = None
+
+
 class OnPolicyModule(OffPolicyModule):
     """score -> advantages of the whole rollout -> policy loss, and what is imitated beside it.
 
-    ``penalty_scale`` is the adaptive multiple of beta; ``stopped`` the rollout that was left early.
+    ``penalty_scale`` is the adaptive multiple of beta, ``constraint_state`` what a constraint remembers,
+    ``stopped`` whether the rollout was left early.
     """
 
     arrow: OnPolicy  # pyright: ignore[reportIncompatibleVariableOverride]
     penalty_scale: Tensor
+    constraint_state: Tensor
     stopped: Tensor
 
     def __init__(self, *settings: Any) -> None:
         super().__init__(*settings)
         self.register_buffer("penalty_scale", torch.ones((), dtype=torch.float64))
+        self.register_buffer("constraint_state", self.arrow.constraint.start())
         self.register_buffer("stopped", torch.zeros((), dtype=torch.bool))
 
     def loss(self, batch: Batch) -> Tensor:
@@ -69,34 +85,63 @@ class OnPolicyModule(OffPolicyModule):
         return self.arrow.sft.weight * likelihood
 
     @torch.no_grad()
-    def prepare(
-        self, batches: Sequence[Batch], scores_NK: Tensor, part_NKT: Tensor | None, sampler_NKT: Tensor
-    ) -> Experience:
+    def prepare(self, batches: Sequence[Batch], said: Said) -> Experience:
         """What a rollout's tokens earned and how much better than expected that is.
 
-        ``batches`` hold all its rows, by ``index_B``; ``part_NKT`` is what was said of single tokens,
-        ``sampler_NKT`` what the sampler says of their log-probabilities.
+        ``batches`` hold all its rows, by ``index_B``.
         """
         self.stopped.zero_()
-        known = self._scored(batches, sampler_NKT.shape)
-        mask_NKT, old_NKT, ref_NKT = known["mask"] > 0, known["old"], known["ref"]
-        ratio_NKT = self.arrow.ratio(old_NKT, ref_NKT, mask_NKT)
-        earned_NKT = self.arrow.earned(scores_NK, part_NKT, mask_NKT)
-        penalty_NKT, own_NKT = self.arrow.penalised(ratio_NKT, mask_NKT, float(self.penalty_scale))
-        value_NKT = known.get("value")
-        reward_NKT = earned_NKT + penalty_NKT
-        found = self.arrow.estimate(reward_NKT, own_NKT, value_NKT, mask_NKT)
-        self._tell(scores_NK, mask_NKT, ratio_NKT, (old_NKT, sampler_NKT))
+        known = self._scored(batches, said.sampler_logp_NKT.shape)
+        mask_NKT = known["mask"] > 0
+        ratio_NKT = self.arrow.ratio(known["old"], known["ref"], mask_NKT)
+        reward, cost = self._streams(said, known, ratio_NKT, mask_NKT)
+        found = self.arrow.estimate(reward, cost, self.constraint_state, mask_NKT)
+        self._tell(said, mask_NKT, ratio_NKT, known["old"])
+        self._adapt(said, mask_NKT, ratio_NKT)
         fitted = self.arrow.critic.fits_returns
         return Experience(
-            old_logp=old_NKT,
-            ref_logp=ref_NKT,
+            old_logp=known["old"],
+            ref_logp=known["ref"],
             advantage=found.advantage_BKT,
-            reward=reward_NKT,
-            value=value_NKT if fitted else None,
+            reward=reward.reward_BKT,
+            value=reward.value_BKT if fitted else None,
             returns=found.return_BKT if fitted else None,
-            sampler_logp=sampler_NKT,
+            cost_value=cost.value_BKT if fitted and cost is not None else None,
+            cost_returns=found.cost_return_BKT if fitted else None,
+            sampler_logp=said.sampler_logp_NKT,
         )
+
+    def _streams(
+        self, said: Said, known: dict[str, Tensor], ratio_NKT: Tensor, mask_NKT: Tensor
+    ) -> tuple[Stream, Stream | None]:
+        """Rewards and, under a constraint, costs; the penalty is in either as the constraint has it."""
+        arrow = self.arrow
+        earned_NKT = arrow.earned(said.score_NK, said.part_NKT, mask_NKT)
+        penalty, own = arrow.penalised(ratio_NKT, mask_NKT, float(self.penalty_scale))
+        if not arrow.constraint.applies:
+            return Stream(earned_NKT + penalty, own, known.get("value")), None
+        assert said.cost_NK is not None, "the rules let no constraint run without costs"
+        cost_NKT = said.cost_NK[..., None] * last(mask_NKT)
+        (reward_in, cost_in), (reward_own, cost_own) = map(arrow.constraint.streams, (penalty, own))
+        cost = Stream(cost_NKT + cost_in, cost_own, known.get("cost_value"))
+        return Stream(earned_NKT + reward_in, reward_own, known.get("value")), cost
+
+    def _adapt(self, said: Said, mask_NKT: Tensor, ratio_NKT: Tensor) -> None:
+        """What the next rollout's penalty and price of costs will be."""
+        count = int(mask_NKT.any(-1).sum())
+        if self.arrow.penalty.in_reward:
+            observed = float(ratio_NKT.sum()) / count
+            scale = self.arrow.penalty.adapted(float(self.penalty_scale), observed, count)
+            self.penalty_scale.fill_(scale)
+            self.sums.add("rollout/penalty_scale", self.penalty_scale)
+        if self.arrow.constraint.applies:
+            assert said.cost_NK is not None
+            cost_N = said.cost_NK[mask_NKT.any(-1)]
+            self.constraint_state.copy_(
+                self.arrow.constraint.updated(self.constraint_state.cpu(), cost_N.cpu())
+            )
+            for name, value in self.arrow.constraint.metrics(self.constraint_state).items():
+                self.sums.add(f"constraint/{name}", torch.tensor(value))
 
     def _scored(self, batches: Sequence[Batch], shape: Sequence[int]) -> dict[str, Tensor]:
         """Log-probabilities and values of all rows, N x K x T."""
@@ -105,35 +150,24 @@ class OnPolicyModule(OffPolicyModule):
             for batch in batches:
                 scores = self.scores(batch)
                 said = {"old": scores.logp_BKT, "ref": scores.ref_logp_BKT, "mask": batch.mask_BKT.float()}
-                if "value_BKT" in scores.value:
-                    said["value"] = scores.value["value_BKT"]
+                said |= {name.removesuffix("_BKT"): value for name, value in scores.value.items()}
                 for name, value_BKT in said.items():
                     table = found.setdefault(name, value_BKT.new_zeros(tuple(shape)))
                     _, size, width = value_BKT.shape
                     table[batch.index_B, :size, :width] = masked(value_BKT.detach(), batch.mask_BKT)
         return found
 
-    def _tell(
-        self, scores_NK: Tensor, mask_NKT: Tensor, ratio_NKT: Tensor, logps: tuple[Tensor, Tensor]
-    ) -> None:
+    def _tell(self, said: Said, mask_NKT: Tensor, ratio_NKT: Tensor, old_NKT: Tensor) -> None:
         """Log what the rollout was like, and how far sampler and scoring pass are apart."""
-        tokens, present_NK = mask_NKT.sum(), mask_NKT.any(-1)
+        tokens, present_NK = mask_NKT.sum().float(), mask_NKT.any(-1)
         count = present_NK.sum().float()
-        gap_NKT = masked((logps[0] - logps[1]).abs(), mask_NKT)
-        self.sums.add("rollout/score", masked(scores_NK, present_NK).sum(), count)
-        self.sums.add("rollout/length", tokens.float(), count)
-        self.sums.add("rollout/log_ratio", ratio_NKT.sum(), count)
-        self.sums.add("rollout/sampler_gap", gap_NKT.sum(), tokens.float())
+        gap_NKT = masked((old_NKT - said.sampler_logp_NKT).abs(), mask_NKT)
+        self.sums.add("rollout/score", masked(said.score_NK, present_NK).sum(), count)
+        self.sums.add("rollout/length", tokens, count)
+        self.sums.add("rollout/sampler_gap", gap_NKT.sum(), tokens)
+        if said.cost_NK is not None:
+            self.sums.add("rollout/cost", masked(said.cost_NK, present_NK).sum(), count)
         if self.arrow.given_reference:
+            self.sums.add("rollout/log_ratio", ratio_NKT.sum(), count)
             divergence_NK = self.arrow.divergence.value(ratio_NKT.sum(-1))
             self.sums.add("rollout/divergence", masked(divergence_NK, present_NK).sum(), count)
-            observed = float(ratio_NKT.sum() / count)
-            if self.arrow.penalty.in_reward:
-                scale = self.arrow.penalty.adapted(float(self.penalty_scale), observed, int(count))
-                self.penalty_scale.fill_(scale)
-                self.sums.add("rollout/penalty_scale", self.penalty_scale)
-
-
-def with_reference(batch: Batch) -> Batch:
-    """The batch with the reference's log-probabilities that its rollout has."""
-    return dataclasses.replace(batch, ref_logp_BKT=batch.experience.ref_logp)

@@ -11,11 +11,28 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from xpo.advantage.base import Estimate
 from xpo.contracts import Batch, masked
 from xpo.on_policy.experience import Experience
 from xpo.scored import Ratio, Scored, Scores, Steps
 from xpo.scoring.token_statistics import Entropy, TokenStatistic
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What tokens earned (or cost), what each counts for itself alone, and what a critic had expected."""
+
+    reward_BKT: Tensor
+    own_BKT: Tensor
+    value_BKT: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Credit:
+    """Advantages, and what critics of rewards and costs learn."""
+
+    advantage_BKT: Tensor
+    return_BKT: Tensor | None
+    cost_return_BKT: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -29,6 +46,7 @@ class OnPolicy:
     penalty: Any
     polarity: Any
     advantage: Any
+    constraint: Any
     policy_loss: Any
     critic: Any
     objective: Any
@@ -76,12 +94,19 @@ class OnPolicy:
         beta = self.reward.beta * scale
         return beta * reward_BKT, beta * own_BKT
 
-    def estimate(
-        self, reward_BKT: Tensor, own_BKT: Tensor, value_BKT: Tensor | None, mask_BKT: Tensor
-    ) -> Estimate:
-        """Advantages of the whole rollout, as the polarity leaves them."""
-        found = self.advantage(reward_BKT, value_BKT, mask_BKT, own_BKT)
-        return Estimate(self.polarity.advantage(found.advantage_BKT), found.return_BKT)
+    def estimate(self, reward: Stream, cost: Stream | None, state: Tensor, mask_BKT: Tensor) -> Credit:
+        """Advantages of the whole rollout, as the polarity leaves them.
+
+        ``cost``: the second stream of a constraint, whose state ``state`` is; the two are mixed, then scaled.
+        """
+        found = self.advantage(reward.reward_BKT, reward.value_BKT, mask_BKT, reward.own_BKT, cost is None)
+        if cost is None:
+            return Credit(self.polarity.advantage(found.advantage_BKT), found.return_BKT, None)
+        other = self.advantage(cost.reward_BKT, cost.value_BKT, mask_BKT, cost.own_BKT, False)
+        mixed_BKT = self.constraint.mixed(found.advantage_BKT, other.advantage_BKT, state)
+        earned_BKT = self.constraint.mixed(reward.reward_BKT, cost.reward_BKT, state)
+        advantage_BKT = self.advantage.rescaled(mixed_BKT, earned_BKT, mask_BKT)
+        return Credit(self.polarity.advantage(advantage_BKT), found.return_BKT, other.return_BKT)
 
     def __call__(self, batch: Batch, scores: Scores, steps: Steps = Steps(), scale: float = 1.0) -> Scored:  # noqa: B008 (frozen)
         """One micro-batch's share of the loss. ``scale`` is the adaptive multiple of beta."""
@@ -98,11 +123,21 @@ class OnPolicy:
             loss_BKT = loss_BKT - self.objective.entropy * masked(scores.token["entropy"], mask_BKT)
         share = self.sft.preference_weight * self._reduced(loss_BKT, counted)
         if known.returns is not None:
-            assert known.value is not None
-            value_BKT = self.critic.loss(scores.value["value_BKT"], known.value, known.returns)
-            share = share + self.critic.weight * self._tokens(value_BKT, counted)
-            metrics |= self._weighed({"value_loss": value_BKT}, batch)
+            value, told = self._values(scores, known, counted)
+            share, metrics = share + value, metrics | told
         return Scored(share, known.reward.sum(-1), metrics)
+
+    def _values(self, scores: Scores, known: Experience, batch: Batch) -> tuple[Tensor, dict[str, Ratio]]:
+        """The critics' share of the loss."""
+        sides = {"value": (known.value, known.returns), "cost_value": (known.cost_value, known.cost_returns)}
+        share, losses = torch.zeros((), device=batch.mask_BKT.device), {}
+        for name, (old_BKT, return_BKT) in sides.items():
+            if old_BKT is None or return_BKT is None:
+                continue
+            loss_BKT = self.critic.loss(scores.value[f"{name}_BKT"], old_BKT, return_BKT)
+            share = share + self.critic.weight * self._tokens(loss_BKT, batch)
+            losses[f"{name}_loss"] = loss_BKT
+        return share, self._weighed(losses, batch)
 
     def _reduced(self, loss_BKT: Tensor, batch: Batch) -> Tensor:
         loss_BK = self.reduce.of_tokens(loss_BKT, batch.mask_BKT)

@@ -59,7 +59,13 @@ class Answered:
 
     def row(self) -> Row:
         """What is trained on."""
-        return Row(self.prompt.ids, self.responses, scores=self.values, source=self.record.where)
+        return Row(
+            self.prompt.ids,
+            self.responses,
+            scores=self.values,
+            costs=self.record.costs,
+            source=self.record.where,
+        )
 
 
 @dataclass

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from xpo.contracts import Batch, Row
+from xpo.contracts import Batch
 from xpo.data.collate import Collator
-from xpo.data.loader import totals_of
+from xpo.data.loader import ProbeRows, StepLoader
 from xpo.data.plan import Sizes
 from xpo.on_policy.experience import Rollout
 
@@ -21,14 +21,15 @@ Collect = Callable[[Sequence[int], int], Rollout]
 class Plan:
     """How many prompts a rollout holds, how often it is trained on, and in how many pieces.
 
-    ``costs``: the most positions that a prompt's row can take.
+    ``costs``: the most positions that a prompt's row can take. ``rows``: the most rows that a prompt makes.
     """
 
     costs: tuple[int, ...]
     sizes: Sizes
-    epochs: int
-    minibatches: int
+    epochs: int = 1
+    minibatches: int = 1
     ranks: tuple[int, int] = (0, 1)
+    rows: int = 1
 
     @property
     def prompts(self) -> int:
@@ -41,10 +42,14 @@ class Plan:
         return self.epochs * self.minibatches
 
     @property
+    def each(self) -> int:
+        """How many of the widest rows that can be sampled fit into a micro-batch."""
+        return max(1, self.sizes.tokens_per_micro_batch // max(self.costs))
+
+    @property
     def micro_batches(self) -> int:
-        """Per rank and optimizer step: what the widest rows that can be sampled need under the budget."""
-        each = max(1, self.sizes.tokens_per_micro_batch // max(self.costs))
-        return -(-self.sizes.batch_size // (each * self.ranks[1]))
+        """Per rank and optimizer step."""
+        return -(-self.sizes.batch_size * self.rows // (self.each * self.ranks[1]))
 
     def drawn(self, number: int) -> list[int]:
         """The prompts of a rollout: epochs of all of them, each in an order of its own."""
@@ -55,21 +60,6 @@ class Plan:
         order = list(range(len(self.costs)))
         random.Random(f"{self.sizes.seed}/prompts/{epoch}").shuffle(order)
         return order
-
-    def batches(self, number: int, epoch: int) -> list[list[int]]:
-        """A rollout's prompts by minibatch, as places in it; the first epoch keeps their order."""
-        places = list(range(self.prompts))
-        if self.minibatches > 1:
-            random.Random(f"{self.sizes.seed}/rollout/{number}/{epoch}").shuffle(places)
-        size = self.sizes.batch_size
-        return [places[start : start + size] for start in range(0, self.prompts, size)]
-
-    def mine(self, places: Sequence[int]) -> list[list[int]]:
-        """This rank's micro-batches of an optimizer step; empty ones are fillers."""
-        rank, ranks = self.ranks
-        own = places[rank::ranks]
-        each = -(-len(places[::ranks]) // self.micro_batches)
-        return [list(own[i * each : (i + 1) * each]) for i in range(self.micro_batches)]
 
 
 class Beside(Protocol):
@@ -87,10 +77,16 @@ class RolloutStream:
     """
 
     def __init__(
-        self, plan: Plan, steps: int, collator: Collator, collect: Collect, beside: Beside | None = None
+        self,
+        plan: Plan,
+        steps: int,
+        collator: Collator,
+        collect: Collect,
+        probes: ProbeRows | None = None,
+        beside: Beside | None = None,
     ) -> None:
         self.plan, self.steps, self.collator = plan, steps, collator
-        self._collect, self._beside = collect, beside
+        self._collect, self._probes, self._beside = collect, probes, beside
         self._start = self._position = 0
         self._rollout: Rollout | None = None
 
@@ -121,33 +117,59 @@ class RolloutStream:
 
     def __iter__(self) -> Iterator[Batch]:
         """From where the checkpoint stood, or from the beginning, to the end of the run."""
-        step, place = divmod(self._start, self.micro_batches)
         self._position, self._start = self._start, 0
-        while step < self.steps:
-            number, within = divmod(step, self.plan.steps)
-            if within == 0 and place == 0:
+        whole = self.plan.steps * self.micro_batches
+        while self._position < len(self):
+            number, place = divmod(self._position, whole)
+            if place == 0:
                 self._rollout = self._collect(self.plan.drawn(number), number)
-            assert self._rollout is not None
-            epoch, minibatch = divmod(within, self.plan.minibatches)
-            places = self.plan.batches(number, epoch)[minibatch]
-            for batch in self._step(self._rollout, places, step)[place:]:
+            assert self._rollout is not None, "a place within a rollout comes with the rollout"
+            for batch in self._batches(self._rollout, number, place):
                 self._position += 1
                 yield batch
-            step, place = step + 1, 0
+                if self._position == len(self):
+                    return
 
-    def _step(self, rollout: Rollout, places: Sequence[int], step: int) -> list[Batch]:
-        """This rank's micro-batches of one optimizer step."""
-        totals = totals_of([rollout.rows[i] for i in places], self.micro_batches)
-        beside = [None] * self.micro_batches
-        if self._beside is not None:
-            beside = list(self._beside(step, self.micro_batches))
-        found = []
-        for group, other in zip(self.plan.mine(places), beside, strict=True):
-            index = group or [-1]
-            rows: list[Row] = [rollout.rows[max(i, 0)] for i in index]
-            batch = replace(self.collator(rows, index, totals), beside=other)
-            if rollout.experience is not None:
-                size = batch.mask_BKT.shape
-                batch = replace(batch, experience=rollout.experience.at(batch.index_B, size[1], size[2]))
-            found.append(batch)
-        return found
+    def _batches(self, rollout: Rollout, number: int, start: int) -> Iterator[Batch]:
+        """This rank's micro-batches of a rollout, from a place on."""
+        loader = self._loader(rollout, number)
+        epoch, place = divmod(start, len(loader))
+        step = number * self.plan.steps + start // self.micro_batches
+        while epoch < self.plan.epochs:
+            loader.load_state_dict({"epoch": epoch, "position": place, "rows": len(loader.rows)})
+            beside: Sequence[Batch | None] = ()
+            for batch in loader:
+                within = place % self.micro_batches
+                if within == 0 or not beside:
+                    beside = self._others(step)
+                yield replace(batch, experience=self._known(rollout, batch), beside=beside[within])
+                place += 1
+                step += within == self.micro_batches - 1
+            epoch, place = epoch + 1, 0
+
+    def _loader(self, rollout: Rollout, number: int) -> StepLoader:
+        """Over the rollout's rows, as many optimizer steps as there are minibatches."""
+        size = -(-len(rollout.rows) // self.plan.minibatches)
+        sizes = replace(self.plan.sizes, batch_size=size, bucket=False, seed=self.plan.sizes.seed + number)
+        rank, ranks = self.plan.ranks
+        return StepLoader(
+            rollout.rows,
+            sizes,
+            self.collator,
+            rank=rank,
+            world_size=ranks,
+            probes=self._probes,
+            micro_batches=self.micro_batches,
+            steps=self.plan.minibatches,
+        )
+
+    def _others(self, step: int) -> Sequence[Batch | None]:
+        if self._beside is None:
+            return [None] * self.micro_batches
+        return self._beside(step, self.micro_batches)
+
+    def _known(self, rollout: Rollout, batch: Batch) -> Any:
+        if rollout.experience is None:
+            return None
+        _, size, width = batch.mask_BKT.shape
+        return rollout.experience.at(batch.index_B, size, width)

@@ -13,7 +13,7 @@ from xpo.data.collate import Collator
 from xpo.data.loader import totals_of
 from xpo.data.plan import Plan as RowPlan
 from xpo.data.plan import Sizes
-from xpo.module.on_policy import OnPolicyModule
+from xpo.module.on_policy import OnPolicyModule, Said
 from xpo.on_policy.collect import Answered, Collector
 from xpo.on_policy.experience import Rollout, table
 from xpo.on_policy.stream import Plan, RolloutStream
@@ -36,7 +36,7 @@ def align_by_rollouts(alignment: Alignment, collector: Collector) -> dict[str, f
     )
     collator = alignment.collator()
     rater = Rater(module, collector, collator, plan)
-    stream = RolloutStream(plan, steps, collator, rater, _beside(alignment, collator))
+    stream = RolloutStream(plan, steps, collator, rater, beside=_beside(alignment, collator))
 
     def evaluate(model: Any = policy.model) -> Mapping[str, float]:
         module.policy = model
@@ -75,20 +75,28 @@ class Rater:
             answers = collector.rollout(indices, number)
             rows = [answer.row() for answer in answers]
             with collector.clock("score"):
-                scores_NK = torch.tensor([answer.values for answer in answers], device=module.device)
-                sampler_NKT = table([answer.logps for answer in answers]).to(module.device)
-                experience = module.prepare(list(self._batches(rows)), scores_NK, None, sampler_NKT)
+                experience = module.prepare(list(self._batches(rows)), _said(answers, module.device))
         module.sums.add("rollout/finished", *_finished(answers))
         for phase, seconds in collector.clock.take().items():
             module.sums.add(f"time/{phase}", torch.tensor(seconds))
         return Rollout(rows, experience)
 
     def _batches(self, rows: Sequence[Row]) -> Iterator[Batch]:
-        each = max(1, self.plan.sizes.tokens_per_micro_batch // max(self.plan.costs))
+        each = self.plan.each
         for start in range(0, len(rows), each):
             index = list(range(start, min(start + each, len(rows))))
             chosen = [rows[i] for i in index]
             yield self.collator(chosen, index, totals_of(chosen, 1)).to(self.module.device)
+
+
+def _said(answers: Sequence[Answered], device: Any) -> Said:
+    costs = [answer.record.costs for answer in answers]
+    given = [cost for cost in costs if cost is not None]
+    return Said(
+        torch.tensor([answer.values for answer in answers], device=device),
+        table([answer.logps for answer in answers]).to(device),
+        cost_NK=torch.tensor(given, dtype=torch.float32, device=device) if len(given) == len(costs) else None,
+    )
 
 
 class Demonstrations:

@@ -50,12 +50,13 @@ def _parts_are_set(c: Composition) -> Reason | None:
             return Reason(f"{c.choice(group)}: {c.choice('objective')} {why}.", (group, "objective"))
     if wanted:
         return None
-    if not c.penalty.applies:
-        return None
-    return Reason(
-        f"{c.choice('penalty')} acts on a policy gradient's reward or loss, and {c.choice('objective')} is none.",
-        ("penalty", "objective"),
-    )
+    for group in ("penalty", "constraint"):
+        if c.components()[group].applies:
+            return Reason(
+                f"{c.choice(group)} acts on a policy gradient, and {c.choice('objective')} is none.",
+                (group, "objective"),
+            )
+    return None
 
 
 def _reward_is_a_scorers(c: Composition) -> Reason | None:
@@ -182,6 +183,25 @@ def _critic_is_read(c: Composition) -> Reason | None:
     return None
 
 
+def _costs_are_known(c: Composition) -> Reason | None:
+    lacking = sorted(c.constraint.needs - c.annotator.gives)
+    if lacking:
+        return Reason(
+            f"{c.choice('constraint')} limits {' and '.join(lacking)}, and {c.choice('annotator')} gives "
+            f"{', '.join(sorted(c.annotator.gives))}.",
+            ("annotator", "constraint"),
+        )
+    if c.critic.fits_returns and c.critic.costs != c.constraint.applies:
+        value = str(c.constraint.applies).lower()
+        return Reason(
+            f"{c.choice('constraint')} with critic.costs={str(c.critic.costs).lower()}: a critic of costs is there "
+            "where costs are limited.",
+            ("critic",),
+            fix=(f"critic.costs={value}",),
+        )
+    return None
+
+
 def _reuse_has_ratios(c: Composition) -> Reason | None:
     steps = c.schedule.epochs * c.schedule.minibatches
     if c.policy_loss.reads_ratio or steps == 1:
@@ -232,6 +252,7 @@ RULES: tuple[Rule, ...] = (
     _estimator_fits,
     _length_is_read,
     _critic_is_read,
+    _costs_are_known,
     _reuse_has_ratios,
     _the_rest_is_idle,
 )
