@@ -26,7 +26,7 @@ STEP = 0.5  # of tokens whose advantage is added to what they own
 
 @dataclass(frozen=True)
 class Trace:
-    """One prompt. Rewards that are NaN are no tokens; nothing of ``value`` and ``own`` is one there either."""
+    """One prompt. Where a reward is NaN no token is; ``value`` and ``own`` hold garbage there."""
 
     name: str
     option: Any
