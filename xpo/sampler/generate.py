@@ -122,7 +122,9 @@ class _Job:
             use_cache=True,
         )
         with self.policy.processors(width) as chain, own_distribution(model) as inner:
-            cache = prefilled(model, ids_BP, mask_BP, draw.responses) if self.share else None
+            cache = (
+                prefilled(model, ids_BP, mask_BP, draw.responses, draw.max_new_tokens) if self.share else None
+            )
             chain += self._shortest(width)
             chain += [blend(ids_BP, mask_BP, draw.responses)] if blend is not None else []
             out_RS = inner.generate(

@@ -12,8 +12,7 @@ from xpo.scoring.parts import accepts, decoder, unwrap
 
 def why_not_shared(model: Any) -> str:
     """Why copies of a prompt's cache cannot be gone on from; empty if they can."""
-    from transformers import DynamicCache
-    from transformers.cache_utils import DynamicLayer
+    from transformers.cache_utils import DynamicCache, DynamicLayer
 
     inner = decoder(model)
     if inner._is_stateful:
@@ -26,17 +25,18 @@ def why_not_shared(model: Any) -> str:
 
 
 @torch.no_grad()
-def prefilled(model: Any, ids_BP: Tensor, mask_BP: Tensor, copies: int) -> Any:
+def prefilled(model: Any, ids_BP: Tensor, mask_BP: Tensor, copies: int, room: int) -> Any:
     """The cache of left-padded prompts but for their last tokens, each prompt ``copies`` times in a row.
 
-    The last token is what ``generate`` begins with. None if prompts have no other.
+    The last token is what ``generate`` begins with. None if prompts have no other. ``room``: how many tokens
+    will follow.
     """
-    from transformers import DynamicCache
+    from xpo.sampler.room import roomy_cache
 
     if ids_BP.shape[1] < 2:
         return None
     inner = decoder(model)
-    cache = DynamicCache(config=unwrap(model).config)
+    cache = roomy_cache(unwrap(model).config, room)
     more = {"position_ids": positions(mask_BP)[:, :-1]} if accepts(inner, "position_ids") else {}
     inner(
         input_ids=ids_BP[:, :-1],
