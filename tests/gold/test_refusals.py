@@ -40,6 +40,17 @@ RULE = ["annotator=rule", "annotator.rules=[{name: length, most: 2}]"]
         (["algo=dpo", "feedback.ties=half"], "says no ties", "feedback.ties=drop"),
         (["algo=dpo", SAMPLED, "feedback.ties=half"], "says no ties", "feedback.ties=drop"),
         (["algo=dpo", "feedback.soft=true", "annotator.ties=1"], "exact probability", SAMPLED),
+        (["algo=dpo", "annotator.exact=true"], "annotator.exact is not read", "annotator.exact=false"),
+        (
+            ["algo=dpo", SAMPLED, "annotator.exact=true", "annotator.noise=0.1", "annotator.scale=2"],
+            "annotator.noise and annotator.scale are not read",
+            "annotator.noise=0",
+        ),
+        (
+            ["algo=kto", SAMPLED, "annotator.exact=true", "annotator.ties=1"],
+            "is not read",
+            "annotator.ties=0",
+        ),
     ],
     ids=lambda x: " ".join(x) if isinstance(x, list) else "",
 )
@@ -58,6 +69,9 @@ def test_what_has_no_effect_is_refused(arguments: list[str], said: str, fix: str
         ["algo=dpo", "annotator.ties=1", "feedback.ties=half"],
         ["algo=dpo", SAMPLED, "annotator.ties=1", "feedback.ties=half", "annotator.seed=3"],
         ["algo=dpo", SAMPLED, "annotator.intransitivity=1", "data.responses=4", "feedback.soft=true"],
+        ["algo=dpo", SAMPLED, "annotator.exact=true", "annotator.length_bias=1"],
+        ["algo=dpo", SAMPLED, "annotator.exact=true", "annotator.ties=1", "feedback.soft=true"],
+        ["algo=dro", SAMPLED, "annotator.exact=true"],
         ["algo=ipo", "annotator.scale=3", "annotator.noise=0.1"],
         ["algo=kto", "annotator.scale=3", "annotator.length_bias=0.1"],
         ["algo=kto", "feedback=preference", "annotator.ties=0.5"],
