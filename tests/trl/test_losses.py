@@ -6,9 +6,7 @@ relation between them. Values must agree to 1e-5, gradients in all parameters to
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
 from importlib.util import find_spec
 
 import numpy as np
@@ -21,19 +19,6 @@ pytestmark = [
     pytest.mark.skipif(find_spec("trl") is None, reason="TRL is not installed (extra: dev)"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),  # TRL's own defaults use deprecated settings
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own_process_state() -> Iterator[None]:
-    """TRL's trainers set environment variables and accelerate's global state: not for tests that follow."""
-    before = dict(os.environ)
-    os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
-    yield
-    os.environ.clear()
-    os.environ.update(before)
-    from accelerate.state import AcceleratorState
-
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.mark.parametrize("name", CASES)

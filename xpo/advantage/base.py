@@ -130,6 +130,7 @@ def whitened(values_BKT: Tensor, mask_BKT: Tensor) -> Tensor:
     """Mean 0 and variance 1 over all true tokens; the variance is that of the tokens at hand.
 
     Others divide by n - 1 in place of n (verl, and TRL's former PPO): theirs is sqrt((n - 1) / n) of it.
+    TRL's RLOO and GRPO (``normalize_advantages``, ``scale_rewards=batch``) do so over responses, not tokens.
     """
     count = mask_BKT.sum().clamp(min=1)
     centred = masked(values_BKT - masked(values_BKT, mask_BKT).sum() / count, mask_BKT)

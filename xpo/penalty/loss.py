@@ -30,7 +30,8 @@ class InLoss(Penalty):
     - ``link``: sg[f'(u)] log pi, of any divergence: the gradient of D_f. For the reverse KL the same as k2.
 
     The first three know the reverse KL only; ``loss`` raises ``ValueError`` for another divergence. Differs
-    from GRPO in k3 beyond 40 nats, where exp goes on as its tangent.
+    from GRPO in k3 beyond 40 nats, where exp goes on as its tangent. TRL by default multiplies k3 by the
+    ratio to the policy that drew (DeepSeek-V3.2, arXiv 2512.02556), whose gradient on-policy is that of k2.
     """
 
     in_loss: ClassVar[bool] = True

@@ -19,7 +19,8 @@ class Clip(PolicyLoss):
     """max(-A s, -A clip(s, 1 - low, 1 + high)), s the ratio of the policy to the one that drew.
 
     PPO, Schulman et al. 2017, arXiv 1707.06347, equation 7; ``high`` above ``low`` is DAPO's clip-higher
-    (2503.14476). ``dual``: where A < 0 the loss is at most -A dual (Ye et al. 2019, arXiv 1912.09729).
+    (2503.14476). ``dual``: where A < 0 the loss is at most -A dual (Ye et al. 2019, arXiv 1912.09729; TRL's
+    ``delta``).
 
     ``level``: ``token``: s_t = pi(y_t) / old(y_t). ``mean``: of the whole response, exp(mean_t log s_t), GSPO
     (2507.18071); ``sum``: exp(sum_t log s_t), the ratio of TRL's RLOO. Ratios of a response keep the form
