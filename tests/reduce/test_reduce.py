@@ -13,16 +13,11 @@ from xpo.reduce.fixed_length import FixedLength
 from xpo.reduce.responses import Responses
 from xpo.reduce.rows import Rows
 from xpo.reduce.tokens import Tokens
-from xpo.testing import Check, Option, cases, checks_for, failures, toy
+from xpo.testing import checks_for, failures, toy
 from xpo.testing.checks_common import CHECKS as COMMON
 
 NAN = float("nan")
 LOSS = torch.tensor([[[1.0, 2.0, 6.0, NAN], [NAN, 5.0, NAN, NAN], [NAN] * 4]], dtype=torch.float64)
-
-
-@pytest.mark.parametrize(("option", "check"), cases("reduce"))
-def test_conformance(option: Option, check: Check) -> None:
-    check(option.make())
 
 
 @pytest.mark.parametrize(
