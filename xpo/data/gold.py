@@ -15,13 +15,17 @@ from xpo.registry import register
 from xpo.scoring.support import Support
 
 
+_ANSWERED, _HELD_OUT = 4_096, 512
+
+
 @register("data", "gold")
 @dataclass(frozen=True)
 class Gold:
     """An enumerable world with a known reward (``xpo.gold``), its tokenizer and its base policy.
 
     ``mode=population`` trains on exact expectations over the run's reference; ``mode=sampled`` on ``records``
-    drawn from it (null: 20,000) with sampled labels. Lists cannot be enumerated, so where a row's responses
+    drawn from it (null: 20,000) with sampled labels. Where the run samples, prompts are answered so often
+    (null: 4,096; rollouts have no end). Lists cannot be enumerated, so where a row's responses
     matter together population mode too draws ``records`` lists (null: 4,096), with exact feedback.
     ``responses`` per drawn record: null is 1 for single labels (2 where another than the world's own labeller
     gives them, who may know no more than which is better), 2 for pairs, 4 for lists. ``seed`` is the world's.
@@ -61,13 +65,19 @@ class Gold:
         """The world itself."""
         return World(self.prompts, self.symbols, self.max_symbols, self.seed)
 
+    def answered(self) -> tuple[int, int]:
+        """How often prompts are answered in all where rows are sampled before they are trained on."""
+        number = self.records or _ANSWERED
+        return number, min(number, _HELD_OUT)
+
     def open(self, parts: Any, desk: Desk) -> GoldSource:
         """The run's source of rows; ``parts`` is its composition, ``desk`` its annotator's."""
         return GoldSource(self, parts, desk)
 
-    def _unread(self) -> tuple[str, tuple[str, ...]] | None:
+    def _unread(self, online: bool) -> tuple[str, tuple[str, ...]] | None:
         """What says how rows are drawn, where none are."""
-        for name, unset in (("records", None), ("responses", None), ("mode", "population")):
+        unread = {"responses": None, "mode": "population"} | ({"records": None} if online else {})
+        for name, unset in unread.items():
             if self.__dict__[name] != unset:
                 text = f"data.{name}={self.__dict__[name]} is not read: sampling draws the responses."
                 return text, (f"data.{name}={'null' if unset is None else unset}",)
@@ -76,7 +86,7 @@ class Gold:
     def refusal(self, parts: Any) -> tuple[str, tuple[str, ...]] | None:
         """Why this composition would not read what it is given, and what would; None if it does."""
         if parts.sampling.samples:
-            return self._unread()
+            return self._unread(parts.schedule.online)
         least = parts.arity.sizes[0]
         if self.responses is not None and self.responses < least:
             text = (

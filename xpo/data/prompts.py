@@ -9,6 +9,7 @@ from typing import Any
 
 from xpo.data.record import Example, Message, Record, Text
 from xpo.data.render import rendered
+from xpo.data.spoken import spoken
 from xpo.data.tokenize import ids_of
 
 
@@ -71,7 +72,7 @@ def said_in_text(tokenizer: Any) -> Callable[[Prompt, Sequence[Sequence[int]]], 
                 if whole.startswith(before)
                 else decode(response, skip_special_tokens=True)
             )
-            texts.append(text if isinstance(prompt.record.prompt, str) else (Message("assistant", text),))
+            texts.append(spoken(text, response, prompt.record.prompt))
         return dataclasses.replace(prompt.record, responses=tuple(texts))
 
     return said

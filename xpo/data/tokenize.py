@@ -119,7 +119,7 @@ def _row(
     cut = _cut(item, encoded, tokenizer, limits, counts, ends)
     if cut is None:
         return None
-    row = _distinct(item, *cut, counts)
+    row = distinct(item, *cut, counts)
     return row if row is None or ends else _after_the_shared_steps(row)
 
 
@@ -183,7 +183,7 @@ def _open(response: Ids, tokenizer: Any) -> list[int]:
     return list(response[:end])
 
 
-def _distinct(item: Example, prompt: list[int], responses: list[list[int]], counts: Counts) -> Row | None:
+def distinct(item: Example, prompt: list[int], responses: list[list[int]], counts: Counts) -> Row | None:
     """The row with each response once: equal ones cannot be told apart, whatever was said about them."""
     first = {tuple(response): k for k, response in reversed(list(enumerate(responses)))}
     keep = sorted(first.values())

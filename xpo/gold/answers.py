@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from xpo.data.prompts import Prompt, Prompts
 from xpo.data.record import Record
+from xpo.data.spoken import Spoken
 from xpo.gold.labels import LabelModel, classes
 from xpo.gold.world import World
 
 
-def prompts_of(world: World, model: LabelModel | None) -> Prompts:
-    """All prompts of the world, for training and held out alike.
+def prompts_of(world: World, model: LabelModel | None, times: int, held_out: int) -> Prompts:
+    """All prompts of the world, so many times each for training, and so many held out.
 
     ``model`` is the world's own labeller, who is told the utilities of what was answered; None: another one
     labels, who is to find out.
@@ -23,7 +24,9 @@ def prompts_of(world: World, model: LabelModel | None) -> Prompts:
 
     def said(prompt: Prompt, responses: Sequence[Sequence[int]]) -> Record:
         nodes = [node[tuple(response)] for response in responses]
-        texts = tuple(f" {world.response_texts[n]}" for n in nodes)
+        texts = tuple(
+            Spoken(f" {world.response_texts[n]}", ids) for n, ids in zip(nodes, responses, strict=True)
+        )
         where = f"gold:{prompt.record.prompt}"
         if model is None or utility_XN is None:
             return Record(prompt.record.prompt, texts, where=where)
@@ -43,4 +46,4 @@ def prompts_of(world: World, model: LabelModel | None) -> Prompts:
         Prompt(tuple(ids), tuple(ids), Record(text, ()))
         for ids, text in zip(world.prompt_ids, world.prompt_texts, strict=True)
     ]
-    return Prompts(found, found, said, None, int(world.length_N.max()))
+    return Prompts(found * times, found * held_out, said, None, int(world.length_N.max()))

@@ -108,6 +108,8 @@ class Ruler:
 
     def _metrics(self, logp_XN: Tensor) -> dict[str, float]:
         found = metrics(self.world, logp_XN, self.ref_logp_XN, self.divergences, self.target)
+        if self._parts.constraint.applies:
+            found["gold/cost"] = expectation(logp_XN, self.world.cost_XN)
         target = self.target
         if target is None or target.divergence is None:
             return found

@@ -120,8 +120,14 @@ class GoldSource:
         return self._population(rows, probes)
 
     def prompts(self, start: Policy, sampling: Any) -> Prompts:
-        """All of the world's; responses are drawn exactly."""
-        return prompts_of(self.world, self._model)
+        """All of the world's, each answered as often as there are records; responses are drawn exactly.
+
+        Rollouts come back to the same prompts of themselves.
+        """
+        if self._parts.schedule.online:
+            return prompts_of(self.world, self._model, 1, 1)
+        times = [-(-number // self.world.prompts) for number in self._option.answered()]
+        return prompts_of(self.world, self._model, *times)
 
     def measure(self, start: Policy) -> Ruler:
         """Exact metrics of a model against ``start``."""
@@ -129,7 +135,8 @@ class GoldSource:
         ref_logp_XN = self._logp(start)
         certain = self._draws and self._model is not None and self._model.exact  # no draw of its labels
         known = not certain and (self._model is not None or (not self._draws and has_target(self._parts)))
-        labelling = Labelling(self._labels(ref_logp_XN) if known else None, self._draws)
+        drawn = self._draws or self._parts.sampling.samples
+        labelling = Labelling(self._labels(ref_logp_XN) if known else None, drawn)
         return Ruler(self.world, start.scoring, ref_logp_XN, self._parts, labelling)
 
     def fingerprint(self) -> str:

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from xpo.contracts import Divergence
+from xpo.gold.constrained import OPTIMA, Problem
 from xpo.gold.fitted import fitted_reward, relabels_exactly
 from xpo.gold.labels import PLAIN, Labels
 from xpo.gold.reinforced import reinforced
@@ -90,13 +91,19 @@ def _reinforced(world: World, ref_logp_XN: Tensor, parts: Any, labels: Labels | 
         return None
     reward_XN = reward_XN - _offset_N(world, parts)
     beta, divergence = parts.reward.beta, parts.divergence
-    return Target(divergence.optimum(ref_logp_XN, reward_XN, beta), reward_XN, beta, divergence)
+    if not parts.constraint.applies:
+        return Target(divergence.optimum(ref_logp_XN, reward_XN, beta), reward_XN, beta, divergence)
+    if not divergence.linear:
+        return None
+    problem = Problem(ref_logp_XN, reward_XN, world.cost_XN, beta, parts.constraint.limit)
+    return Target(OPTIMA[parts.constraint.form](problem).logp_XN, reward_XN, beta, None)
 
 
 def has_target(parts: Any, drawn: bool = False) -> bool:
     """Whether the loss reads nothing but the rewards d_i above (``drawn`` labels), whatever labels say."""
     return bool(
         parts.objective.fits
+        and (parts.objective.fits == "log_odds" or not parts.sampling.samples)
         and parts.label_noise.undone is not None
         and not (drawn and parts.reward.relabels and not parts.objective.hard_labels)
         and not (parts.reward.relabels and not relabels_exactly(parts))

@@ -130,15 +130,26 @@ class Collector:
     def _annotated(self, prompts: Sequence[Prompt], drawn: Any) -> list[Answered]:
         said = [self.prompts.said(*pair) for pair in zip(prompts, drawn.responses, strict=True)]
         records = self.parts.annotator(said, dataclasses.replace(self.desk, policy=self.policy))
-        missing = self.parts.sampling.missing_eos
         found = []
         for i, (prompt, record) in enumerate(zip(prompts, records, strict=True)):
-            worth = values(record, self.parts)
-            worth = [v - missing * (not f) for v, f in zip(worth, drawn.finished[i], strict=True)]
+            record = self._charged(record, drawn.finished[i])
+            worth = values(record, self.parts) if self._reads_values else [0.0] * len(record.responses)
             found.append(
                 Answered(prompt, drawn.responses[i], drawn.logps[i], drawn.finished[i], record, worth)
             )
         return found
+
+    @property
+    def _reads_values(self) -> bool:
+        return self.parts.objective.policy_gradient or self.parts.sampling.reads_values
+
+    def _charged(self, record: Record, finished: Sequence[bool]) -> Record:
+        """The record with scores of responses that do not end lowered."""
+        price = self.parts.sampling.missing_eos
+        if not price or record.scores is None:
+            return record
+        scores = tuple(s - price * (not done) for s, done in zip(record.scores, finished, strict=True))
+        return dataclasses.replace(record, scores=scores)
 
     def _generator(self, draw: str) -> torch.Generator:
         return torch.Generator().manual_seed(zlib.crc32(f"{self.parts.seed}/{draw}".encode()))

@@ -16,7 +16,7 @@ def values(record: Record, parts: Any) -> list[float]:
 
     A pairwise form's number is the mean probability of winning against the prompt's other responses.
     feedback=scalar takes numbers as they are, binary makes them 1 (good) or 0, preference the share of
-    comparisons that are won. Raises ``DataError`` for a record that says nothing of this.
+    comparisons that are won (what takes no number of its own leaves them as they are). Raises ``DataError`` for a record that says nothing of this.
     """
     record = _formed(record, parts.reward_form.reads == "wins")
     return _TAKEN[parts.feedback.on_policy](record, parts.feedback)
@@ -64,4 +64,4 @@ def _comparisons(record: Record, feedback: Any) -> list[float]:
     return _by_response(record, feedback, won)
 
 
-_TAKEN = {"scores": _scores, "labels": _labels, "comparisons": _comparisons}
+_TAKEN = {"": _scores, "scores": _scores, "labels": _labels, "comparisons": _comparisons}

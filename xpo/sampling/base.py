@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
+
+import torch
 
 from xpo.sampler.base import Draw
 
@@ -59,6 +61,8 @@ class Sampled:
         """How many of a prompt's responses are trained on."""
         return self.responses
 
-    def choose(self, scores: Sequence[float], beta: float, generator: Any) -> Sequence[int]:
-        """Which responses are trained on, by their scores."""
-        return range(len(scores))
+    def choose(
+        self, values: Sequence[Sequence[float]], generator: torch.Generator, turn: int
+    ) -> list[list[int]]:
+        """Which responses of each prompt are trained on, by what they are worth, in the round ``turn``."""
+        return [list(range(len(scores))) for scores in values]

@@ -14,3 +14,5 @@ class OffPolicy:
     """The gradient is taken on the responses of the data set; nothing is sampled during training."""
 
     samples: ClassVar[bool] = False
+    by_policy: ClassVar[bool] = False  # what is trained on is distributed as what the policy says
+    reads_values: ClassVar[bool] = False  # which responses stay depends on what they are worth

@@ -20,6 +20,7 @@ class OnPolicy(Sampled):
     """
 
     by_policy: ClassVar[bool] = True
+    reads_values: ClassVar[bool] = False  # which responses stay depends on what they are worth
 
     resample: int = 0
 

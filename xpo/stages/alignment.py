@@ -72,6 +72,7 @@ class Alignment:
     head: RewardHead | None = None  # what a reward model's scores come from
     turn: Turn = Turn()
     reference: Prepared | None = None  # None: made from the policy as the stage finds it
+    renew: Callable[[int], Rows] | None = None  # a round's rows, sampled as it begins
     finish: Finish | None = None  # what the last round's weights go through
 
     @property

@@ -28,25 +28,28 @@ def align_in_rounds(alignment: Alignment) -> dict[str, float]:
     """All rounds that are not finished yet, each from the last one's policy; the last one's metrics."""
     schedule = alignment.setting.composition.schedule
     if schedule.rounds == 1:
-        return align(alignment)
-    chunks = _chunks(alignment)
+        return align(_renewed(alignment, 1))
+    chunks = [] if alignment.renew is not None else _chunks(alignment)
     option = alignment.setting.composition.reference
     lasting = None if option.renewed else make_reference(alignment, lasting=True)
     done = _resume(alignment, lasting)
     metrics: dict[str, float] = {}
     for number in range(done + 1, schedule.rounds + 1):
-        say(f"round {number} of {schedule.rounds}: {len(chunks[number - 1])} rows")
-        metrics = align(
-            dataclasses.replace(
-                alignment,
-                rows=dataclasses.replace(alignment.rows, train=chunks[number - 1]),
-                turn=Turn(number, schedule.rounds),
-                reference=lasting,
-            )
-        )
+        here = _renewed(alignment, number)
+        if chunks:
+            here = dataclasses.replace(here, rows=dataclasses.replace(here.rows, train=chunks[number - 1]))
+        say(f"round {number} of {schedule.rounds}: {len(here.rows.train)} rows")
+        metrics = align(dataclasses.replace(here, turn=Turn(number, schedule.rounds), reference=lasting))
         if number < schedule.rounds:
             _save(alignment, lasting, number)
     return metrics
+
+
+def _renewed(alignment: Alignment, number: int) -> Alignment:
+    """With rows that are sampled now, where rows are sampled."""
+    return (
+        alignment if alignment.renew is None else dataclasses.replace(alignment, rows=alignment.renew(number))
+    )
 
 
 def _chunks(alignment: Alignment) -> list[Sequence[Row]]:

@@ -37,7 +37,7 @@ from xpo.stages.pretraining import run_pretraining
 from xpo.stages.reward_model import leave_reward_model
 from xpo.stages.rollouts import align_by_rollouts
 from xpo.stages.rounds import align_in_rounds
-from xpo.stages.sampler import beside, questions, sampler
+from xpo.stages.sampler import Renewal, beside, questions, sampler
 from xpo.stages.setting import Setting
 from xpo.stages.sft import run_sft, wanted
 from xpo.stages.source import Policy, Source
@@ -111,12 +111,13 @@ def _stages(setting: Setting, argv: list[str], begin: float) -> dict[str, float]
             entry["training_seconds"] = run_pretraining(setting, source, policy, head)
     critic = c.critic.build(policy.model, c.seed)
     with manifest.stage("align"):
-        alignment = Alignment(setting, policy, arrow, rows, measure, critic, head, finish=finish)
+        renew = None if collector is None else Renewal(setting, collector)
+        alignment = Alignment(setting, policy, arrow, rows, measure, critic, head, renew=renew, finish=finish)
         with output_idle(policy.model, head is not None and not c.sft.merges):
-            if collector is None:
-                metrics = align_in_rounds(alignment)
-            else:
+            if collector is not None and c.schedule.online:
                 metrics = align_by_rollouts(alignment, collector)
+            else:
+                metrics = align_in_rounds(alignment)
     with manifest.stage("export"):
         if head is not None:
             leave_reward_model(alignment, source.demonstrations().train, metrics)

@@ -16,29 +16,55 @@ def _a_gradient_has_samples(c: Composition) -> Reason | None:
     )
 
 
-def _samples_are_reinforced(c: Composition) -> Reason | None:
-    if not c.sampling.samples or c.objective.policy_gradient:
-        return None
-    return Reason(
-        f"{c.choice('sampling')} draws responses for a policy gradient, and {c.choice('objective')} is a loss "
-        "of given rows.",
-        ("sampling", "objective"),
-    )
-
-
 def _samples_are_renewed(c: Composition) -> Reason | None:
-    if c.sampling.samples and not c.schedule.online:
-        return Reason(
-            f"{c.choice('objective')} needs samples of the policy as it stands, and {c.choice('schedule')} "
-            "does not renew them.",
-            ("schedule", "sampling"),
-        )
     if c.schedule.online and not c.sampling.samples:
         return Reason(
             f"{c.choice('schedule')} renews samples, and {c.choice('sampling')} draws none.",
             ("schedule", "sampling"),
         )
+    if c.schedule.online == c.objective.policy_gradient or not c.sampling.samples:
+        return None
+    if c.objective.policy_gradient:
+        return Reason(
+            f"{c.choice('objective')} needs samples of the policy as it stands, and {c.choice('schedule')} does "
+            "not renew them with every rollout.",
+            ("schedule", "objective"),
+        )
+    return Reason(
+        f"{c.choice('schedule')} samples for a policy gradient, and {c.choice('objective')} is a loss of given "
+        "rows, which schedule=iterative renews in rounds.",
+        ("schedule", "objective"),
+    )
+
+
+def _samples_have_texts(c: Composition) -> Reason | None:
+    """Parts of responses, and demonstrations beside them, are of data that are given."""
+    if not c.sampling.samples:
+        return None
+    wrong = {
+        "feedback": c.feedback.contrasts,
+        "reward_level": not c.reward_level.ends or c.reward_level.by_spans,
+        "reward": c.reward.trains_head,
+    }
+    for group, so in wrong.items():
+        if so:
+            return Reason(
+                f"{c.choice(group)} is about responses that are given with what was said of their parts, and "
+                f"{c.choice('sampling')} draws new ones.",
+                (group, "sampling"),
+            )
     return None
+
+
+def _prices_are_read(c: Composition) -> Reason | None:
+    if not c.sampling.samples or not c.sampling.missing_eos or "scores" in c.annotator.gives:
+        return None
+    return Reason(
+        f"sampling.missing_eos={c.sampling.missing_eos:g} lowers scores, and {c.choice('annotator')} gives "
+        f"{', '.join(sorted(c.annotator.gives))}.",
+        ("annotator",),
+        fix=("sampling.missing_eos=0.0",),
+    )
 
 
 def _parts_are_set(c: Composition) -> Reason | None:
@@ -260,8 +286,9 @@ RULES: tuple[Rule, ...] = (
 
 FIRST: tuple[Rule, ...] = (
     _a_gradient_has_samples,
-    _samples_are_reinforced,
     _samples_are_renewed,
+    _samples_have_texts,
+    _prices_are_read,
     _parts_are_set,
 )
 """Of every composition."""

@@ -7,9 +7,10 @@ from xpo.compose.rules.reason import Reason, Rule
 
 
 def _reward_is_read(c: Composition) -> Reason | None:
-    if c.objective.reads_reward == c.reward.reads_reward or (
-        c.reward.relabels and c.objective.explicit_reward
-    ):
+    chooses = c.reward.relabels and c.sampling.reads_values  # which samples stay is what it is read for
+    if c.objective.reads_reward == c.reward.reads_reward or chooses:
+        return None
+    if c.reward.relabels and c.objective.explicit_reward:
         return None
     if c.reward.reads_reward:
         return Reason(
@@ -26,8 +27,11 @@ def _no_idle_axis(c: Composition) -> Reason | None:
     """Without a reward the axes that make one would be read by nobody."""
     if c.objective.reads_reward:
         return None
-    own_form = c.objective.explicit_reward and c.reward_form.reads in c.objective.needs
-    own_level = c.objective.credits_tokens and c.reward_level.per_token
+    if c.sampling.reads_values:
+        own_form = own_level = True
+    else:
+        own_level = c.objective.credits_tokens and c.reward_level.per_token
+        own_form = c.objective.explicit_reward and c.reward_form.reads in c.objective.needs
     idle = {
         "reference": c.reference.given and not c.anchor.needs_reference,
         "divergence": c.divergence.regularises,
@@ -58,7 +62,7 @@ def _credit_is_per_token(c: Composition) -> Reason | None:
 
 def _one_likelihood(c: Composition) -> Reason | None:
     """A stage before is another matter where more than demonstrations is read after it."""
-    only = c.objective.needs <= {"demonstrations"}
+    only = c.objective.needs <= {"demonstrations"} and not c.sampling.samples
     if not c.objective.imitates or not (c.sft.weight or (c.sft.stage and only)):
         return None
     return Reason(
@@ -105,6 +109,8 @@ def _relabelling_reaches_the_objective(c: Composition) -> Reason | None:
         )
     if not c.reward.relabels or c.objective.explicit_reward or "comparisons" in c.objective.needs:
         return None
+    if c.sampling.reads_values:
+        return None
     return Reason(
         f"{c.choice('reward')} relabels comparisons (or scales scores), and {c.choice('objective')} "
         f"reads {', '.join(sorted(c.objective.needs))}: nothing would change.",
@@ -116,6 +122,7 @@ def _form_is_read(c: Composition) -> Reason | None:
     """An objective that takes no comparisons reads the explicit reward's scores as they are."""
     if (
         not c.reward.relabels
+        or c.sampling.reads_values
         or "comparisons" in c.objective.needs
         or c.reward_form.reads in c.objective.needs
     ):
