@@ -130,7 +130,7 @@ class OnPolicyModule(OffPolicyModule):
         """What the next rollout's penalty and price of costs will be."""
         count = int(mask_NKT.any(-1).sum())
         if self.arrow.penalty.in_reward:
-            observed = float(ratio_NKT.sum()) / count
+            observed = float(self.arrow.distance(ratio_NKT, mask_NKT)) / count
             scale = self.arrow.penalty.adapted(float(self.penalty_scale), observed, count)
             self.penalty_scale.fill_(scale)
             self.sums.add("rollout/penalty_scale", self.penalty_scale)
@@ -169,5 +169,4 @@ class OnPolicyModule(OffPolicyModule):
             self.sums.add("rollout/cost", masked(said.cost_NK, present_NK).sum(), count)
         if self.arrow.given_reference:
             self.sums.add("rollout/log_ratio", ratio_NKT.sum(), count)
-            divergence_NK = self.arrow.divergence.value(ratio_NKT.sum(-1))
-            self.sums.add("rollout/divergence", masked(divergence_NK, present_NK).sum(), count)
+            self.sums.add("rollout/divergence", self.arrow.distance(ratio_NKT, mask_NKT), count)

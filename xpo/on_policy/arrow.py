@@ -86,6 +86,13 @@ class OnPolicy:
         reward_BKT = score_BK[..., None] * last_BKT
         return reward_BKT if part_BKT is None else reward_BKT + masked(self.reward.score(part_BKT), mask_BKT)
 
+    def distance(self, log_ratio_BKT: Tensor, mask_BKT: Tensor) -> Tensor:
+        """The divergence from the reference, as the penalty has it (of responses or of tokens), summed."""
+        if self.penalty.per_token:
+            return masked(self.divergence.value(log_ratio_BKT), mask_BKT).sum()
+        value_BK = self.divergence.value(masked(log_ratio_BKT, mask_BKT).sum(-1))
+        return masked(value_BK, mask_BKT.any(-1)).sum()
+
     def penalised(self, log_ratio_BKT: Tensor, mask_BKT: Tensor, scale: float) -> tuple[Tensor, Tensor]:
         """reward_BKT and own_BKT of the divergence, times beta; zeros where it acts in the loss."""
         if not self.penalty.in_reward:
