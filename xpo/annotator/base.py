@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -28,7 +29,8 @@ class Desk:
 
     ``cache``: a folder that other runs share. ``out``: the run's own, None where nothing is run. ``policy``
     (a ``xpo.run.samples.Policy``): as the rows find it, given to annotators that declare ``needs_policy``.
-    ``objection``: why a record, as it is labelled, cannot be trained on, or an empty text
+    ``passing``: the responses are a rollout's, which nobody will ask about again: what was not ``bought`` is
+    not stored, and no bar is shown. ``objection``: why a record, as it is labelled, cannot be trained on, or an empty text
     (``xpo.data.label.objection``).
     """
 
@@ -36,6 +38,7 @@ class Desk:
     out: Path | None = None
     seed: int = 0
     policy: Any = None
+    passing: bool = False
     objection: Callable[..., str] | None = None
 
     @classmethod
@@ -64,7 +67,7 @@ class Labeller:
 
     ``gives`` (of contracts.FEEDBACK): what its records can be trained with. ``quadratic``: it is asked about
     every pair of a record's responses, so that long lists cost too much. ``stored``: verdicts are kept by
-    the content of prompt and responses, and never asked for again. A verdict of the wrong type or length,
+    the content of prompt and responses, and never asked for again (those of rollouts where they are ``bought``). A verdict of the wrong type or length,
     or that is not finite, raises ``LabelError`` with the row at fault, and so does whatever ``judge`` raises.
     """
 
@@ -72,6 +75,7 @@ class Labeller:
     gives: ClassVar[frozenset[str]]
     needs_policy: ClassVar[bool] = False
     stored: ClassVar[bool] = True
+    bought: ClassVar[bool] = False  # a verdict costs money or many seconds
     quadratic: ClassVar[bool] = False
     label_model: ClassVar[Any] = None  # the xpo.gold.labels.LabelModel that draws its labels, if it is that
 
@@ -84,7 +88,8 @@ class Labeller:
         return repr(self)
 
     def __call__(self, records: Sequence[Record], desk: Desk) -> list[Record]:
-        store = Store(self._path(desk)) if self.stored else None
+        stored = self.stored and (self.bought or not desk.passing)
+        store = Store(self._path(desk)) if stored else None
         known = {} if store is None else {key: store.get(key) for key in map(content_key, records)}
         distinct = {content_key(r): r for r in records if known.get(content_key(r)) is None}
         fresh = self._fresh(list(distinct.values()), desk)
@@ -99,10 +104,11 @@ class Labeller:
         if not records:
             return
         found = self.judge(records, desk)
-        with progress(len(records), "labelling") as bar:
+        with _no_bar() if desk.passing else progress(len(records), "labelling") as bar:
             for record in records:
                 yield self._next(found, record)
-                bar.advance()
+                if bar is not None:
+                    bar.advance()
         if next(found, None) is not None:
             raise LabelError(f"{type(self).__name__} gave more verdicts than the {len(records)} rows it got")
 
@@ -122,6 +128,11 @@ class Labeller:
     def _path(self, desk: Desk) -> Path:
         digest = hashlib.sha256(self.fingerprint(desk).encode()).hexdigest()[:16]
         return desk.cache / "labels" / f"{type(self).__name__.lower()}-{digest}.jsonl"
+
+
+@contextlib.contextmanager
+def _no_bar() -> Iterator[None]:
+    yield None
 
 
 def content_key(record: Record) -> str:

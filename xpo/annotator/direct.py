@@ -29,6 +29,7 @@ class Direct(Asking, Labeller):
     ``ValueError`` for a scale that does not rise, and for files that cannot be used.
     """
 
+    bought: ClassVar[bool] = True
     gives: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores"})
 
     low: int = 1

@@ -50,4 +50,5 @@ class PreferenceModel(Labeller):
                 raise UserError("annotator=preference_model compares responses, and this row has one")
             assert opinion.log_odds_BKK is not None
             yield Verdict(wins=tuple(map(tuple, torch.sigmoid(opinion.log_odds_BKK.double()).tolist())))
-        tell_cuts([model], [self.path])
+        if not desk.passing:
+            tell_cuts([model], [self.path])

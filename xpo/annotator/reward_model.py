@@ -85,7 +85,8 @@ class RewardModel(Labeller):
                 wins=bradley_terry(score_K),
                 why=reward_MK.tolist() if len(members) > 1 else None,
             )
-        tell_cuts(models, self.paths)
+        if not desk.passing:
+            tell_cuts(models, self.paths)
 
     def combined(self, reward_MK: Tensor) -> Tensor:
         """One score per response from each member's."""

@@ -86,7 +86,8 @@ class Safety(Labeller):
                 costs=tuple(cost_K.tolist()),
                 why={"helpfulness": reward_K.tolist(), "cost": cost_K.tolist()},
             )
-        tell_cuts([helpful, costly], [self.helpfulness, self.cost])
+        if not desk.passing:
+            tell_cuts([helpful, costly], [self.helpfulness, self.cost])
 
     def _counted(self, above_K: Tensor) -> Tensor:
         """What scores lose by costs that are so much above the limit."""

@@ -35,6 +35,7 @@ class SelfRewarding(Labeller):
     ``template``: ``five_points`` or a file; ``seed`` draws the answers.
     """
 
+    bought: ClassVar[bool] = True
     needs: ClassVar[frozenset[str]] = frozenset({"texts"})
     gives: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores"})
     needs_policy: ClassVar[bool] = True

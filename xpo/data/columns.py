@@ -58,6 +58,11 @@ FORMATS = {
         ("completions", "labels", "completion", "steps", "answer"),
         '{"prompt": "What is 2+2*3?", "completions": ["2 * 3 = 6.", "6 + 2 = 9."], "labels": [true, false]}',
     ),
+    "prompts": Format(
+        ("prompt",),
+        ("answer",),
+        '{"prompt": "What is 2 + 2?", "answer": "4"} for runs that sample their responses',
+    ),
     "demonstration": Format(
         (),
         ("prompt", "completion", "messages", "text", "answer"),
@@ -79,6 +84,7 @@ _SIGNS: tuple[tuple[str, frozenset[str]], ...] = (
     ("demonstration", frozenset({"prompt", "completion"})),
     ("demonstration", frozenset({"messages"})),
     ("demonstration", frozenset({"text"})),
+    ("prompts", frozenset({"prompt"})),
 )
 
 _ALIASES = {

@@ -54,7 +54,7 @@ class Jsonl:
     test_split: str | None = None
     subset: str | None = None
     format: Literal[
-        "auto", "preference", "numbered", "list", "unpaired", "scored", "stepwise", "demonstration"
+        "auto", "preference", "numbered", "list", "unpaired", "scored", "stepwise", "prompts", "demonstration"
     ] = "auto"
     step_separator: str = r"\n"
     columns: dict[str, str | None] = field(default_factory=dict)

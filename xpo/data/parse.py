@@ -118,6 +118,13 @@ def _scored(values: Values, where: str) -> Record:
     return Record(prompt, responses, scores=(number(values["score"], "score"),), where=where)
 
 
+def _prompts(values: Values, where: str) -> Record:
+    """A question alone, for runs that sample."""
+    prompt = _prompt(values)
+    assert prompt is not None, "it is required"
+    return Record(_nonempty(prompt, "prompt"), (), where=where)
+
+
 def _demonstration(values: Values, where: str) -> Record:
     if values.get("messages") is not None:
         prompt, responses = joined(None, (text_of(values["messages"], "messages"),))
@@ -141,6 +148,7 @@ _PARSERS: dict[str, Callable[[Values, str], Record]] = {
     "unpaired": _unpaired,
     "scored": _scored,
     "stepwise": stepwise,
+    "prompts": _prompts,
     "demonstration": _demonstration,
 }
 

@@ -42,6 +42,8 @@ class FileSource:
         )
         self._needs = arrow_of(parts).needs
         self._splits: Splits = option.read()
+        if not parts.sampling.samples:
+            _check_answered((*self._splits.train, *self._splits.test))
         self._positive = parts.choice("margin") if parts.margin.positive_scores else None
         self.demonstrations_given = self._splits.given
         self._desk = dataclasses.replace(desk, objection=objection(self._pipeline.examples, self._needs))
@@ -124,6 +126,15 @@ class FileSource:
             "tokenize comes first, or rows where the annotator needs the policy"
         )
         return self._prepared
+
+
+def _check_answered(records: Iterable[Record]) -> None:
+    bare = next((record for record in records if not record.responses), None)
+    if bare is not None:
+        raise DataError(
+            f"{bare.where}: a prompt without responses, and this combination trains on responses that are given: "
+            "add them (xpo explain says which columns), or sample them (such as algo=rloo)"
+        )
 
 
 def _check_positive(records: Iterable[Record], choice: str) -> None:

@@ -29,6 +29,7 @@ class Comparing(Asking, Labeller):
     order. Raises ``ValueError`` for files that cannot be used, ``LabelError`` for a row of one response.
     """
 
+    bought: ClassVar[bool] = True
     kind: ClassVar[Kind]
     gives: ClassVar[frozenset[str]] = FEEDBACK - {"margins", "costs"}
     quadratic: ClassVar[bool] = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +36,7 @@ class OnPolicyModule(OffPolicyModule):
     """score -> advantages of the whole rollout -> policy loss, and what is imitated beside it.
 
     ``penalty_scale`` is the adaptive multiple of beta, ``constraint_state`` what a constraint remembers,
-    ``stopped`` whether the rollout was left early.
+    ``batches_per_rollout`` is for the clock, ``stopped`` whether the rollout was left early.
     """
 
     arrow: OnPolicy  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -43,11 +44,19 @@ class OnPolicyModule(OffPolicyModule):
     constraint_state: Tensor
     stopped: Tensor
 
-    def __init__(self, *settings: Any) -> None:
+    def __init__(self, *settings: Any, batches_per_rollout: int = 1) -> None:
         super().__init__(*settings)
+        self.batches_per_rollout = batches_per_rollout
         self.register_buffer("penalty_scale", torch.ones((), dtype=torch.float64))
         self.register_buffer("constraint_state", self.arrow.constraint.start())
         self.register_buffer("stopped", torch.zeros((), dtype=torch.bool))
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        self._begin = time.monotonic()
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        seconds = torch.tensor(time.monotonic() - self._begin)
+        self.sums.add("time/update", seconds, 1 / self.batches_per_rollout)
 
     def loss(self, batch: Batch) -> Tensor:
         share = super().loss(batch)

@@ -40,9 +40,15 @@ def of_pairs(meaning: Meaning) -> bool:
 
 def load(path: str, key: str, pairs: bool) -> SavedReward:
     """A model of scores or of pairs. ``UserError`` for the other kind says which annotator takes it."""
-    found = load_reward(path, key)
+    found = _load(path, key, stamp(path))
     _check(found.of_pairs, pairs, f"{key}={path}")
     return found
+
+
+@lru_cache(maxsize=4)
+def _load(path: str, key: str, files: Stamp) -> SavedReward:
+    """A rollout's scorer is asked again and again: loaded once, until its files change."""
+    return load_reward(path, key)
 
 
 def _check(are: bool, wanted: bool, where: str) -> None:

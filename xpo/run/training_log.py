@@ -18,7 +18,17 @@ from xpo.run.log import MetricLog
 from xpo.run.metrics import Accumulator, derived
 from xpo.run.progress import Bar, progress
 
-SHOWN = ("loss", "rewards/margins", "rewards/accuracies", "rows_per_second")
+SHOWN = (
+    "loss",
+    "rewards/margins",
+    "rewards/accuracies",
+    "rollout/score",
+    "time/sample",
+    "time/annotate",
+    "time/score",
+    "time/update",
+    "rows_per_second",
+)
 """Metrics beside the bar, of those that a run has."""
 
 

@@ -10,22 +10,20 @@ from typing import Any
 
 from xpo.errors import UserError
 from xpo.judge.errors import Again
+from xpo.sampler.base import Draw
 
 Drawn = tuple[list[int], list[float], bool]
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What an answer must hold: ``count`` choices for this prompt, ids below ``vocabulary``."""
+    """What an answer must hold: the draw's responses to this prompt, ids below ``vocabulary``."""
 
     url: str
     prompt: Sequence[int]
-    count: int
+    draw: Draw
     vocabulary: int
     ends: Collection[int]
-    min_new_tokens: int
-    max_new_tokens: int
-    stops: bool  # there are stop strings
 
     def read(self, text: str) -> list[Drawn]:
         """Responses, log-probabilities and whether each is finished.
@@ -35,24 +33,26 @@ class Expected:
         choices = parsed(text).get("choices")
         if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
             raise Again(f"the answer has no choices: {text[:80]!r}")
-        if len(choices) != self.count:
-            raise Again(f"{self.count} responses were asked for, the answer has {len(choices)}")
+        if len(choices) != self.draw.responses:
+            raise Again(f"{self.draw.responses} responses were asked for, the answer has {len(choices)}")
         return [self._choice(choice) for choice in choices]
 
     def _choice(self, choice: dict[str, Any]) -> Drawn:
         ids, reason = self._ids(choice), choice.get("finish_reason")
         if reason not in ("stop", "length"):
             raise Again(f"a response ended with finish_reason={reason!r:.40}, not by stop or length")
-        if not 1 <= len(ids) <= self.max_new_tokens:
-            raise Again(f"a response has {len(ids)} tokens, 1 to {self.max_new_tokens} were asked for")
+        if not 1 <= len(ids) <= self.draw.max_new_tokens:
+            raise Again(f"a response has {len(ids)} tokens, 1 to {self.draw.max_new_tokens} were asked for")
         done = reason == "stop"
         if done and not isinstance(choice.get("stop_reason"), str) and ids[-1] not in self.ends:
             raise UserError(
                 f"{self.url} ended a response at token {ids[-1]}, which is none of the policy's ends "
                 f"{sorted(self.ends)}: it serves another model, or its generation config has other ends"
             )
-        if done and len(ids) <= self.min_new_tokens:
-            raise Again(f"a response ended after {len(ids)} tokens, min_new_tokens={self.min_new_tokens}")
+        if done and len(ids) <= self.draw.min_new_tokens:
+            raise Again(
+                f"a response ended after {len(ids)} tokens, min_new_tokens={self.draw.min_new_tokens}"
+            )
         return ids, _logps(choice, len(ids)), done
 
     def _ids(self, choice: dict[str, Any]) -> list[int]:

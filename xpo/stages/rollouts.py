@@ -32,7 +32,8 @@ def align_by_rollouts(alignment: Alignment, collector: Collector) -> dict[str, f
     steps = _steps(c, plan)
     policy = alignment.policy
     module = OnPolicyModule(
-        policy.model, alignment.arrow, policy.scoring, reference, c.optimizer, steps, alignment.critic
+        *(policy.model, alignment.arrow, policy.scoring, reference, c.optimizer, steps, alignment.critic),
+        batches_per_rollout=plan.steps * plan.micro_batches,
     )
     collator = alignment.collator()
     rater = Rater(module, collector, collator, plan)

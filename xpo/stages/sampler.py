@@ -33,7 +33,7 @@ def sampler(setting: Setting, source: Source, policy: Policy) -> Collector:
     c = setting.composition
     prompts = source.prompts(policy, c.sampling)
     engine: Any = Generate() if prompts.engine is None else prompts.engine
-    desk = Desk(setting.cache, setting.out, c.seed)
+    desk = Desk(setting.cache, setting.out, c.seed, passing=c.schedule.online)
     return Collector(c, prompts, policy, engine, desk, world_size(c.trainer))
 
 
