@@ -75,6 +75,7 @@ class Labeller:
     gives: ClassVar[frozenset[str]]
     needs_policy: ClassVar[bool] = False
     stored: ClassVar[bool] = True
+    first: ClassVar[bool] = False  # something is trained before it can label
     bought: ClassVar[bool] = False  # a verdict costs money or many seconds
     quadratic: ClassVar[bool] = False
     label_model: ClassVar[Any] = None  # the xpo.gold.labels.LabelModel that draws its labels, if it is that

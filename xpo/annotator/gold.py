@@ -39,6 +39,7 @@ class Gold:
     needs: ClassVar[frozenset[str]] = frozenset({"gold rewards"})
     needs_policy: ClassVar[bool] = False
     quadratic: ClassVar[bool] = False
+    first: ClassVar[bool] = False  # something is trained before it can label
 
     noise: float = 0.0
     seed: int = 0

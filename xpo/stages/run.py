@@ -34,6 +34,7 @@ from xpo.scoring.score import Scoring
 from xpo.stages.alignment import Alignment
 from xpo.stages.parallel import run_branch
 from xpo.stages.pretraining import run_pretraining
+from xpo.stages.reward_first import with_reward_model
 from xpo.stages.reward_model import leave_reward_model
 from xpo.stages.rollouts import align_by_rollouts
 from xpo.stages.rounds import align_in_rounds
@@ -78,7 +79,12 @@ def _made(path: Path) -> Path:
 
 
 def _stages(setting: Setting, argv: list[str], begin: float) -> dict[str, float]:
-    c, manifest = setting.composition, setting.manifest
+    manifest = setting.manifest
+    if setting.composition.annotator.first:
+        with manifest.stage("reward_model"):
+            trained = with_reward_model(setting.composition, setting.out)
+        setting = dataclasses.replace(setting, composition=trained)
+    c = setting.composition
     arrow = arrow_of(c)
     manifest.record(argv=argv, axes=axes(c), seeds={"run": c.seed}, formula=formula_of(arrow).text)
     source: Source = c.data.open(c, Desk(setting.cache, setting.out, c.seed))

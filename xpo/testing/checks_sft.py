@@ -70,7 +70,6 @@ def declares_merges(sft: Any) -> None:
     require(bool(found.any()) == sft.merges, f"merges={sft.merges}, but the term says otherwise")
     require(not bool((found > 0).any()), "the term pushes a demonstration down")
     require(sft.merges or sft.preference_weight == 1.0, "without a term the objective must keep its weight")
-    require(not (sft.merges and sft.stage), "it is a stage of its own and a term")
     require(sft.stage or not sft.parallel, "what runs beside the alignment is a stage of its own")
 
 

@@ -35,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     *map(of_given_rows, reward.RULES),
     *map(of_given_rows, rows.OF_ROWS),
     *rows.RULES,
+    *training.FIRST,
     *map(of_given_rows, lists.RULES),
     *map(of_given_rows, shape.OF_ROWS),
     *shape.RULES,

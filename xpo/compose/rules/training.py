@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xpo.compose.composition import Composition
+from xpo.compose.errors import ConfigError
 from xpo.compose.rules.reason import Reason, Rule
 
 
@@ -66,6 +67,27 @@ def _a_reward_model_is_whole(c: Composition) -> Reason | None:
         fix=("adapter.merge=true",),
     )
 
+
+def _what_is_trained_first_has_a_meaning(c: Composition) -> Reason | None:
+    """Before anything is loaded, not when its turn comes."""
+    if not c.annotator.first:
+        return None
+    try:
+        before = c.annotator.before(c)
+    except ConfigError as error:
+        return Reason(f"{c.choice('annotator')} trains a model first, and that run: {error}", ("annotator",))
+    if before.reward.trains_head and not before.reward_form.of_pairs:
+        return None
+    return Reason(
+        f"{c.choice('annotator')} scores single responses, and algo={before.config['algo']['name']} trains no model "
+        "that does.",
+        ("annotator",),
+        fix=("annotator.algo=reward_bt",),
+    )
+
+
+FIRST: tuple[Rule, ...] = (_what_is_trained_first_has_a_meaning,)
+"""Of every composition."""
 
 RULES: tuple[Rule, ...] = (
     _nothing_else_is_trained_beside,

@@ -1,0 +1,54 @@
+"""A reward model that the run itself trains first."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from xpo.annotator.base import Desk, Labeller, Verdict
+from xpo.data.record import Record
+from xpo.registry import register
+
+SHARED = ("data", "model", "adapter", "sft", "seed", "cache")
+"""What the reward model's run has in common with the one that it is trained for."""
+
+
+@register("annotator", "trained")
+@dataclass(frozen=True)
+class Trained(Labeller):
+    """Scores of a reward model that is trained on the data's own comparisons before anything else is done.
+
+    Ouyang et al. 2022, arXiv 2203.02155, section 3.5: fine-tune, train a reward model, reinforce, in one run.
+    ``algo`` is the preset that trains it, on the same data and from the same model after the same
+    fine-tuning; ``overrides`` are its other settings, as on the command line. Its run lies in
+    ``reward_model/`` of this one's folder and is resumed and skipped as any run is; what it leaves labels as
+    annotator=reward_model does.
+    """
+
+    gives: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores", "wins"})
+    first: ClassVar[bool] = True  # something is trained before it can label
+
+    algo: str = "reward_bt"
+    overrides: tuple[str, ...] = ()
+
+    def before(self, parts: Any) -> Any:
+        """The composition of the reward model's run, from this one's. Raises as a run would."""
+        from xpo.compose import build
+
+        return build(self._config(parts.config, [parts.choice("data"), parts.choice("model")]))
+
+    def _config(self, config: dict[str, Any], choices: Sequence[str]) -> dict[str, Any]:
+        from xpo.compose.compose import compose_config
+
+        given = [f"algo={self.algo}", *choices]
+        made = compose_config([*given, *self.overrides])
+        changed = {override.split("=")[0].split(".")[0] for override in self.overrides}
+        for key in SHARED:
+            if key not in changed:
+                made[key] = copy.deepcopy(config[key])
+        return made
+
+    def judge(self, records: Sequence[Record], desk: Desk) -> Iterator[Verdict]:
+        raise RuntimeError("the run trains it first, and labels with what was trained")
