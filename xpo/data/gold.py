@@ -14,7 +14,6 @@ from xpo.gold.world import World
 from xpo.registry import register
 from xpo.scoring.support import Support
 
-
 _ANSWERED, _HELD_OUT = 4_096, 512
 
 

@@ -26,14 +26,14 @@ class Prompt:
 class Prompts:
     """Of a run. ``said`` makes a record of a prompt and its responses' token ids.
 
-    ``engine`` draws responses exactly where the data can; None: as the run's options say. ``longest``: tokens
-    of a response, where the data bound them.
+    ``exact`` makes who draws responses exactly, of another model and its weight beside the policy, where the
+    data can; None: as the run's options say. ``longest``: tokens of a response, where the data bound them.
     """
 
     train: Sequence[Prompt]
     test: Sequence[Prompt]
     said: Callable[[Prompt, Sequence[Sequence[int]]], Record]
-    engine: Any = None
+    exact: Callable[[Any, float], Any] | None = None
     longest: int | None = None
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 from xpo.data.prompts import Prompt, Prompts
 from xpo.data.record import Record
 from xpo.data.spoken import Spoken
 from xpo.gold.labels import LabelModel, classes
+from xpo.gold.sampler import GoldSampler
 from xpo.gold.world import World
 
 
@@ -46,4 +49,8 @@ def prompts_of(world: World, model: LabelModel | None, times: int, held_out: int
         Prompt(tuple(ids), tuple(ids), Record(text, ()))
         for ids, text in zip(world.prompt_ids, world.prompt_texts, strict=True)
     ]
-    return Prompts(found * times, found * held_out, said, None, int(world.length_N.max()))
+    return Prompts(found * times, found * held_out, said, partial(_sampler, world), int(world.length_N.max()))
+
+
+def _sampler(world: World, other: Any, weight: float) -> GoldSampler:
+    return GoldSampler(world, other, weight)

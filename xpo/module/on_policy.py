@@ -69,7 +69,8 @@ class OnPolicyModule(OffPolicyModule):
     ) -> tuple[Tensor, dict[str, Ratio]]:
         """One micro-batch's share of the loss, and its metrics."""
         scores = scores or self.scores(batch)
-        scored = self.arrow(batch, scores, steps, float(self.penalty_scale))
+        weight = self.arrow.constraint.weight(self.constraint_state)
+        scored = self.arrow(batch, scores, steps, float(self.penalty_scale * weight))
         metrics: dict[str, Ratio] = {
             "loss": (scored.share.detach(), batch.weight_B.sum() / batch.totals.rows)
         }

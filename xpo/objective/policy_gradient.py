@@ -20,7 +20,9 @@ class PolicyGradient(Declared):
     What a token is credited with is said by the groups ``advantage`` and ``penalty``. ``entropy`` times the
     policy's next-token entropy (nats) is added to what is maximised, a mean as ``reduce`` takes it. A rollout
     is left as it is once KL(old || policy), estimated per token over a micro-batch, is above ``stop_kl``
-    (null: never; Schulman's early stopping).
+    (null: never; Schulman's early stopping). ``truncation``: a token's loss is weighed by how much likelier the
+    policy found it than who sampled it, at most so much (null: not weighed): for samplers that are not quite
+    the policy (Yao et al. 2025, "Your efficient RL framework secretly brings you off-policy training").
     """
 
     policy_gradient: ClassVar[bool] = True
@@ -35,10 +37,13 @@ class PolicyGradient(Declared):
 
     entropy: float = 0.0
     stop_kl: float | None = None
+    truncation: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.entropy < float("inf"):
             raise ValueError(f"entropy must be at least 0 and finite, got {self.entropy}")
+        if self.truncation is not None and not 0 < self.truncation < float("inf"):
+            raise ValueError(f"truncation must be null or above 0 and finite, got {self.truncation}")
         if self.stop_kl is not None and not 0 < self.stop_kl < float("inf"):
             raise ValueError(f"stop_kl must be null or above 0 and finite, got {self.stop_kl}")
 

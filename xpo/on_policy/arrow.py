@@ -116,10 +116,12 @@ class OnPolicy:
         return Credit(self.polarity.advantage(advantage_BKT), found.return_BKT, other.return_BKT)
 
     def __call__(self, batch: Batch, scores: Scores, steps: Steps = Steps(), scale: float = 1.0) -> Scored:  # noqa: B008 (frozen)
-        """One micro-batch's share of the loss. ``scale`` is the adaptive multiple of beta."""
+        """One micro-batch's share of the loss. ``scale`` is the multiple of beta that the rollout is held by."""
         known: Experience = batch.experience
         mask_BKT = batch.mask_BKT
         loss_BKT = self.policy_loss(scores.logp_BKT, known.old_logp, known.advantage, mask_BKT)
+        if self.objective.truncation is not None:
+            loss_BKT = loss_BKT * self._drawn(known, mask_BKT)
         counted = batch.by_scores()
         metrics = self._metrics(batch, scores, known, loss_BKT)
         if self.penalty.in_loss:
@@ -133,6 +135,12 @@ class OnPolicy:
             value, told = self._values(scores, known, counted)
             share, metrics = share + value, metrics | told
         return Scored(share, known.reward.sum(-1), metrics)
+
+    def _drawn(self, known: Experience, mask_BKT: Tensor) -> Tensor:
+        """How much likelier the policy found each token than who sampled it, cut."""
+        assert known.sampler_logp is not None
+        ratio_BKT = masked(known.old_logp - known.sampler_logp, mask_BKT).exp()
+        return ratio_BKT.clamp(max=self.objective.truncation)
 
     def _values(self, scores: Scores, known: Experience, batch: Batch) -> tuple[Tensor, dict[str, Ratio]]:
         """The critics' share of the loss."""

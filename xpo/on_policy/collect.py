@@ -78,15 +78,16 @@ class Collector:
     parts: Any
     prompts: Prompts
     policy: Policy
-    engine: Any
     desk: Desk
     ranks: int = 1
+    engine: Any = None
     clock: Clock = field(default_factory=Clock)
     counts: dict[str, int] = field(default_factory=dict)
 
     def rollout(self, indices: Sequence[int], number: int) -> list[Answered]:
         """Responses to these prompts; prompts whose responses are all alike make way for others."""
         option = self.parts.sampling
+        self.renew()
         found = self.answers([self.prompts.train[i] for i in indices], f"{number}", option.responses)
         if not getattr(option, "resample", 0):
             return found
@@ -118,6 +119,12 @@ class Collector:
         if self.ranks == 1:
             return found
         return rows_from_all_ranks(dict(zip(mine, found, strict=True)))
+
+    def renew(self) -> None:
+        """Give an engine that keeps weights of its own those that the policy has now."""
+        if self.parts.sampling.server_folder is not None:
+            with self.clock("weights"):
+                self.engine.update(self.policy)
 
     def drawn(self, prompts: Sequence[Prompt], draw: str, number: int) -> Any:
         """``number`` responses to each prompt, annotated by nobody."""

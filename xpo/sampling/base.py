@@ -20,9 +20,12 @@ class Sampled:
     behind one of ``stop``; one that does not is worth ``missing_eos`` less. ``prompt_template`` is what the
     policy is shown in the place of the prompt, such as "Answer with care. {prompt}"; what is trained on keeps
     the prompt (null: the same). ``tokens``: positions of a batch that is drawn at once.
+    ``server`` is a running vLLM's address, which serves its model as ``served`` and reads its weights from
+    ``server_folder``; null: this process draws.
     """
 
     samples: ClassVar[bool] = True
+    weight: ClassVar[float] = 0.0  # of the reference, beside the policy
 
     responses: int = 8
     temperature: float = 1.0
@@ -34,9 +37,14 @@ class Sampled:
     missing_eos: float = 0.0
     prompt_template: str | None = None
     tokens: int = 65_536
+    server: str | None = None
+    served: str = "policy"
+    server_folder: str | None = None
 
     def __post_init__(self) -> None:
         assert self.draw is not None, "raises for values out of range"
+        if self.server is None and self.server_folder is not None:
+            raise ValueError(f"server_folder={self.server_folder} is not read: server is null")
         if not 0 <= self.missing_eos < float("inf"):
             raise ValueError(f"missing_eos must be at least 0 and finite, got {self.missing_eos}")
         if self.prompt_template is not None and "{prompt}" not in self.prompt_template:

@@ -14,5 +14,6 @@ class OffPolicy:
     """The gradient is taken on the responses of the data set; nothing is sampled during training."""
 
     samples: ClassVar[bool] = False
+    weight: ClassVar[float] = 0.0  # of the reference, beside the policy
     by_policy: ClassVar[bool] = False  # what is trained on is distributed as what the policy says
     reads_values: ClassVar[bool] = False  # which responses stay depends on what they are worth

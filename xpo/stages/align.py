@@ -73,7 +73,7 @@ def align(alignment: Alignment) -> dict[str, float]:
 
 def _module(alignment: Alignment, reference: Prepared, steps: int) -> OffPolicyModule:
     policy, c = alignment.policy, alignment.setting.composition
-    parts = (policy.model, alignment.arrow, policy.scoring, reference, c.optimizer, steps, alignment.critic)
+    parts = (policy.model, alignment.rows_arrow, policy.scoring, reference, c.optimizer, steps, alignment.critic)
     if alignment.head is not None:
         return RewardModule(*parts, head=alignment.head, lr_scale=c.reward.lr_scale)
     return OffPolicyModule(*parts)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from xpo.arrow import OffPolicy
 from xpo.arrows import Arrow
 from xpo.critic.base import Critic
 from xpo.data.collate import Collator
@@ -72,8 +73,14 @@ class Alignment:
     head: RewardHead | None = None  # what a reward model's scores come from
     turn: Turn = Turn()
     reference: Prepared | None = None  # None: made from the policy as the stage finds it
-    renew: Callable[[int], Rows] | None = None  # a round's rows, sampled as it begins
+    renew: Callable[[int, Prepared | None], Rows] | None = None  # a round's rows, sampled as it begins
     finish: Finish | None = None  # what the last round's weights go through
+
+    @property
+    def rows_arrow(self) -> OffPolicy:
+        """The arrow, where the loss is one of given rows."""
+        assert isinstance(self.arrow, OffPolicy)
+        return self.arrow
 
     @property
     def sizes(self) -> Sizes:

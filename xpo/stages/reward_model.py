@@ -44,7 +44,7 @@ def leave_reward_model(
     reads = Reads(c.reward_form.of_pairs, not level.ends, level.per_token, together)
     card = RewardCard(
         c.config["algo"],
-        formula(alignment.arrow).text,
+        formula(alignment.rows_arrow).text,
         meaning.offset,
         dict(metrics),
         reads,

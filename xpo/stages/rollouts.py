@@ -20,14 +20,16 @@ from xpo.on_policy.stream import Plan, RolloutStream
 from xpo.stages.align import checked, make_reference, measured
 from xpo.stages.alignment import Alignment
 from xpo.stages.fit import Job, fit
+from xpo.stages.sampler import drawing
 from xpo.stages.source import Rows
 
 
 def align_by_rollouts(alignment: Alignment, collector: Collector) -> dict[str, float]:
     """Train, evaluating before, between and after; the final metrics."""
     setting, c = alignment.setting, alignment.setting.composition
-    alignment = _checked(alignment, collector)
     reference = make_reference(alignment, lasting=True)
+    drawing(collector, reference)
+    alignment = _checked(alignment, collector)
     plan = _plan(alignment, collector)
     steps = _steps(c, plan)
     policy = alignment.policy

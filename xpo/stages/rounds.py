@@ -28,14 +28,14 @@ def align_in_rounds(alignment: Alignment) -> dict[str, float]:
     """All rounds that are not finished yet, each from the last one's policy; the last one's metrics."""
     schedule = alignment.setting.composition.schedule
     if schedule.rounds == 1:
-        return align(_renewed(alignment, 1))
+        return align(_renewed(alignment, 1, None))
     chunks = [] if alignment.renew is not None else _chunks(alignment)
     option = alignment.setting.composition.reference
     lasting = None if option.renewed else make_reference(alignment, lasting=True)
     done = _resume(alignment, lasting)
     metrics: dict[str, float] = {}
     for number in range(done + 1, schedule.rounds + 1):
-        here = _renewed(alignment, number)
+        here = _renewed(alignment, number, lasting)
         if chunks:
             here = dataclasses.replace(here, rows=dataclasses.replace(here.rows, train=chunks[number - 1]))
         say(f"round {number} of {schedule.rounds}: {len(here.rows.train)} rows")
@@ -45,10 +45,10 @@ def align_in_rounds(alignment: Alignment) -> dict[str, float]:
     return metrics
 
 
-def _renewed(alignment: Alignment, number: int) -> Alignment:
+def _renewed(alignment: Alignment, number: int, reference: Prepared | None) -> Alignment:
     """With rows that are sampled now, where rows are sampled."""
     return (
-        alignment if alignment.renew is None else dataclasses.replace(alignment, rows=alignment.renew(number))
+        alignment if alignment.renew is None else dataclasses.replace(alignment, rows=alignment.renew(number, reference))
     )
 
 

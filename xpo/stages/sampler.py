@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
 import torch
 
@@ -15,26 +15,47 @@ from xpo.contracts import Row
 from xpo.data.build import check_rows
 from xpo.data.counts import Counts, table
 from xpo.data.prompts import Prompt
+from xpo.judge.endpoint import Endpoint
 from xpo.on_policy.collect import Collector
 from xpo.on_policy.experience import Rollout
 from xpo.on_policy.rows import rows_of
+from xpo.reference.prepared import Prepared
 from xpo.run.checkpoints import check_whole
 from xpo.run.files import output_folder
 from xpo.run.ranks import rank, world_size
 from xpo.run.samples import Question
 from xpo.run.say import say
 from xpo.sampler.generate import Generate
+from xpo.sampler.mixture import Mixture
+from xpo.sampler.vllm import Vllm
 from xpo.stages.setting import Setting
 from xpo.stages.source import Policy, Rows, Source
 
 
 def sampler(setting: Setting, source: Source, policy: Policy) -> Collector:
-    """The collector of a run that samples."""
+    """The collector of a run that samples; ``drawing`` says who draws, once the reference is there."""
     c = setting.composition
     prompts = source.prompts(policy, c.sampling)
-    engine: Any = Generate() if prompts.engine is None else prompts.engine
     desk = Desk(setting.cache, setting.out, c.seed, passing=c.schedule.online)
-    return Collector(c, prompts, policy, engine, desk, world_size(c.trainer))
+    return Collector(c, prompts, tempered(policy, c.sampling.temperature), desk, world_size(c.trainer))
+
+
+def drawing(collector: Collector, reference: Prepared | None) -> None:
+    """Let the collector draw with the engine that the run's options and data say.
+
+    Without a reference of its own the policy as it stands is the reference.
+    """
+    option = collector.parts.sampling
+    host = None if reference is None else reference.host
+    weight = option.weight if host is not None else 0.0
+    other = host if weight else None
+    if collector.prompts.exact is not None:
+        collector.engine = collector.prompts.exact(other, weight)
+    elif option.server is not None:
+        folder = None if option.server_folder is None else Path(option.server_folder)
+        collector.engine = Vllm(Endpoint(option.server, option.served), folder)
+    else:
+        collector.engine = Mixture(other, weight) if other is not None else Generate()
 
 
 def tempered(policy: Policy, temperature: float) -> Policy:
@@ -57,7 +78,8 @@ class Renewal:
     setting: Setting
     collector: Collector
 
-    def __call__(self, number: int) -> Rows:
+    def __call__(self, number: int, reference: Prepared | None) -> Rows:
+        drawing(self.collector, reference)
         path = self.setting.checkpoints / f"samples-{number:03d}.pt"
         if self.setting.composition.trainer.resume == "auto" and path.is_file():
             check_whole(path)

@@ -7,13 +7,50 @@ from xpo.compose.rules.reason import Reason, Rule
 
 
 def _a_gradient_has_samples(c: Composition) -> Reason | None:
-    if not c.objective.policy_gradient or (c.sampling.samples and c.sampling.by_policy):
+    if not c.objective.policy_gradient:
+        return None
+    if not c.sampling.samples or c.sampling.reads_values:
+        return Reason(
+            f"{c.choice('objective')} is the score function of samples as they are drawn, and "
+            f"{c.choice('sampling')} gives others.",
+            ("sampling", "objective"),
+        )
+    if c.sampling.by_policy or c.objective.truncation is not None:
         return None
     return Reason(
-        f"{c.choice('objective')} is the score function of the policy's own samples, and "
-        f"{c.choice('sampling')} gives others.",
-        ("sampling", "objective"),
+        f"{c.choice('sampling')} draws from another distribution than the policy, and nothing makes up for it.",
+        ("sampling",),
+        fix=("objective.truncation=2.0",),
     )
+
+
+def _a_reference_draws(c: Composition) -> Reason | None:
+    if not c.sampling.weight or c.reference.given:
+        return None
+    return Reason(
+        f"{c.choice('sampling')} draws from the reference, and {c.choice('reference')} has none.",
+        ("reference", "sampling"),
+    )
+
+
+def _a_server_is_kept_up_to_date(c: Composition) -> Reason | None:
+    if not c.sampling.samples or c.sampling.server is None:
+        return None
+    if c.sampling.weight:
+        return Reason(
+            f"{c.choice('sampling')} mixes the policy with its reference token by token, and sampling.server "
+            "draws from one model.",
+            ("sampling",),
+            fix=("sampling.server=null",),
+        )
+    if c.schedule.refreshes and c.sampling.server_folder is None:
+        return Reason(
+            f"{c.choice('schedule')} samples from the policy as it has become, and sampling.server keeps the "
+            "weights that it began with.",
+            ("schedule",),
+            fix=("sampling.server_folder=FOLDER_THAT_THE_SERVER_READS",),
+        )
+    return None
 
 
 def _samples_are_renewed(c: Composition) -> Reason | None:
@@ -286,6 +323,8 @@ RULES: tuple[Rule, ...] = (
 
 FIRST: tuple[Rule, ...] = (
     _a_gradient_has_samples,
+    _a_reference_draws,
+    _a_server_is_kept_up_to_date,
     _samples_are_renewed,
     _samples_have_texts,
     _prices_are_read,
