@@ -4,7 +4,8 @@
 
 The separate rows are transformers' own ``generate`` with each prompt K times in its batch. Both sides draw
 64 tokens (no EOS) at temperature 1 to prompts of 1,024 random tokens, from the same Llama of about 8 million
-parameters with 8,000 tokens, in turns in one process; the best of each counts.
+parameters with 8,000 tokens, in turns in one process; the best of each counts. The
+shared side also keeps room in its cache for the tokens to come, where transformers copies all of it for each.
 """
 
 from __future__ import annotations
