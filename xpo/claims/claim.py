@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import yaml
 
-Rule = Literal["at_least", "at_most", "below", "equals"]
+Rule = Literal["at_least", "at_most", "below", "equals", "less"]
 Metrics = Mapping[str, float]
 
 
@@ -19,7 +19,8 @@ class Check:
     """One number that a claim is about, and what must hold for it in every run.
 
     ``rule``: ``at_least`` or ``at_most`` the number ``bound``; ``below`` the run's own metric ``bound``;
-    ``equals`` the same metric of the claim's other run within ``bound``; None only shows the number.
+    ``equals`` the same metric of the claim's other run within ``bound``, ``less`` below it by at least that;
+    None only shows the number.
     """
 
     metric: str
@@ -34,6 +35,9 @@ class Check:
         if self.rule == "equals":
             assert other is not None
             return abs(value - other[self.metric]) <= float(self.bound)
+        if self.rule == "less":
+            assert other is not None
+            return value <= other[self.metric] - float(self.bound)
         limit = metrics[self.bound] if isinstance(self.bound, str) else self.bound
         return value >= limit if self.rule == "at_least" else value <= limit
 
@@ -44,6 +48,7 @@ class Check:
             "at_most": "at most",
             "below": "below",
             "equals": "equal within",
+            "less": "less by",
             None: "",
         }
         return f"{words[self.rule]} {self.bound}".strip() if self.rule else "shown"
@@ -55,7 +60,7 @@ class Claim:
 
     ``run`` are overrides of ``python -m xpo``; ``against`` those of a second run, for ``equals``. ``mutant``
     is a name of ``xpo.claims.mutants``; None for a claim that only shows numbers. ``headline``: the README
-    shows it.
+    shows it. ``late``: numbers are means over the evaluations of the last tenth of the steps.
     """
 
     name: str
@@ -65,6 +70,7 @@ class Claim:
     mutant: str | None = None
     against: tuple[str, ...] | None = None
     headline: bool = False
+    late: bool = False
 
     @property
     def can_fail(self) -> bool:
@@ -77,7 +83,7 @@ class Claim:
             raise ValueError(
                 f"claim {self.name}: exactly the claims that can fail name a mutant that fails them"
             )
-        if any(check.rule == "equals" for check in ruled) != (self.against is not None):
+        if any(check.rule in ("equals", "less") for check in ruled) != (self.against is not None):
             raise ValueError(f"claim {self.name}: 'equals' compares with the run that 'against' names")
 
 
@@ -118,6 +124,6 @@ def _check(entry: dict[str, Any]) -> Check:
     if not rules:
         return Check(metric)
     (rule,) = rules
-    if rule not in ("at_least", "at_most", "below", "equals"):
+    if rule not in ("at_least", "at_most", "below", "equals", "less"):
         raise ValueError(f"check of {metric}: unknown rule {rule!r}")
     return Check(metric, rule, entry[rule])

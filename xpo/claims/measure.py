@@ -116,6 +116,8 @@ class _Runs:
             metrics = metrics_of(claim.name, [*program, *arguments, f"hydra.run.dir={folder}"], folder)
         else:
             metrics = self._processes.submit(run_here, claim.name, arguments, folder).result()
+        if claim.late:
+            metrics = {**metrics, **late(folder)}
         self._report(f"{claim.name}: seed {variant.seed}, world {variant.world}")
         return metrics
 
@@ -132,6 +134,16 @@ def run_here(claim: str, overrides: Sequence[str], folder: Path) -> dict[str, fl
                 return execute(build(compose_config(list(overrides))), folder, argv=list(overrides))
             except Exception as error:
                 raise RuntimeError(f"claim {claim}: {' '.join(overrides)} failed: {error}") from error
+
+
+def late(folder: Path) -> dict[str, float]:
+    """Means of what was evaluated in the last tenth of the steps."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    found = [line for line in lines if "gold/reward" in line]
+    last = max(line["step"] for line in found)
+    counted = [line for line in found if line["step"] > 0.9 * last]
+    names = [name for name in counted[0] if isinstance(counted[0][name], float) and name != "time"]
+    return {name: sum(line[name] for line in counted) / len(counted) for name in names}
 
 
 def metrics_of(claim: str, arguments: Sequence[str], folder: Path) -> dict[str, float]:

@@ -8,12 +8,17 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from xpo.arrow import OffPolicy, Ratio, Scores
+from xpo.constraint.lagrange import Lagrange
 from xpo.contracts import Batch, Step
+from xpo.module.on_policy import OnPolicyModule
+from xpo.on_policy.arrow import Credit, OnPolicy
+from xpo.penalty.reward import InReward
 from xpo.reward_model.heads import PreferenceHead
 
 
@@ -70,6 +75,64 @@ def straight() -> None:
     PreferenceHead.features = features
 
 
+def unpaid() -> None:
+    """A policy gradient whose divergence costs nothing."""
+    right = OnPolicy.penalised
+
+    def penalised(self: OnPolicy, log_ratio: Tensor, mask: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+        return right(self, log_ratio, mask, 0.0)
+
+    OnPolicy.penalised = penalised
+
+
+def valued() -> None:
+    """f(u)/u, whose mean is the divergence, in the reward in the place of f'(u), whose gradient it is."""
+    right = InReward.terms
+
+    def terms(self: InReward, divergence: Any, log_ratio: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        return right(self, _Valued(divergence), log_ratio, mask)
+
+    InReward.terms = terms
+
+
+def backwards() -> None:
+    """Advantages with the wrong sign."""
+    right = OnPolicy.estimate
+
+    def estimate(self: OnPolicy, *given: Any) -> Credit:
+        found = right(self, *given)
+        return dataclasses.replace(found, advantage_BKT=-found.advantage_BKT)
+
+    OnPolicy.estimate = estimate
+
+
+def unlearnt() -> None:
+    """What comes beside a rollout is not imitated."""
+
+    def imitated(self: OnPolicyModule, batch: Batch) -> Tensor:
+        return batch.weight_B.new_zeros(())
+
+    OnPolicyModule._imitated = imitated  # pyright: ignore[reportPrivateUsage]
+
+
+def unpriced() -> None:
+    """The multiplier of costs stays what it was."""
+
+    def updated(self: Lagrange, state: Tensor, cost_N: Tensor) -> Tensor:
+        return state
+
+    Lagrange.updated = updated
+
+
+class _Valued:
+    """A divergence whose link is its value."""
+
+    linear = False
+
+    def __init__(self, divergence: Any) -> None:
+        self.link = self.value = divergence.value
+
+
 class _Identity:
     """A divergence whose link is the log-ratio itself."""
 
@@ -85,6 +148,11 @@ MUTANTS: dict[str, Callable[[], None]] = {
     "linear": linear,
     "double": double,
     "straight": straight,
+    "unpaid": unpaid,
+    "valued": valued,
+    "backwards": backwards,
+    "unlearnt": unlearnt,
+    "unpriced": unpriced,
 }
 
 

@@ -108,8 +108,14 @@ class Ruler:
 
     def _metrics(self, logp_XN: Tensor) -> dict[str, float]:
         found = metrics(self.world, logp_XN, self.ref_logp_XN, self.divergences, self.target)
+        if self._parts.sampling.samples:
+            base_XN = self.world.base_logp_XN.exp()
+            found["common/retain_nll"] = -float((base_XN * logp_XN.clamp(min=-1e4)).sum(1).mean())
         if self._parts.constraint.applies:
             found["gold/cost"] = expectation(logp_XN, self.world.cost_XN)
+            if self.target is not None:
+                best = expectation(self.target.logp_XN, self.world.reward_XN)
+                found["gold/reward_to_optimum"] = found["gold/reward"] / best
         target = self.target
         if target is None or target.divergence is None:
             return found
