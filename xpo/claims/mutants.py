@@ -17,7 +17,7 @@ from xpo.arrow import OffPolicy, Ratio, Scores
 from xpo.constraint.lagrange import Lagrange
 from xpo.contracts import Batch, Step
 from xpo.module.on_policy import OnPolicyModule
-from xpo.on_policy.arrow import Credit, OnPolicy
+from xpo.on_policy.arrow import Credit, OnPolicy, Stream
 from xpo.penalty.reward import InReward
 from xpo.reward_model.heads import PreferenceHead
 
@@ -79,8 +79,10 @@ def unpaid() -> None:
     """A policy gradient whose divergence costs nothing."""
     right = OnPolicy.penalised
 
-    def penalised(self: OnPolicy, log_ratio: Tensor, mask: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-        return right(self, log_ratio, mask, 0.0)
+    def penalised(
+        self: OnPolicy, log_ratio_BKT: Tensor, mask_BKT: Tensor, scale: float
+    ) -> tuple[Tensor, Tensor]:
+        return right(self, log_ratio_BKT, mask_BKT, 0.0)
 
     OnPolicy.penalised = penalised
 
@@ -89,8 +91,10 @@ def valued() -> None:
     """f(u)/u, whose mean is the divergence, in the reward in the place of f'(u), whose gradient it is."""
     right = InReward.terms
 
-    def terms(self: InReward, divergence: Any, log_ratio: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        return right(self, _Valued(divergence), log_ratio, mask)
+    def terms(
+        self: InReward, divergence: Any, log_ratio_BKT: Tensor, mask_BKT: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        return right(self, _Valued(divergence), log_ratio_BKT, mask_BKT)
 
     InReward.terms = terms
 
@@ -99,8 +103,10 @@ def backwards() -> None:
     """Advantages with the wrong sign."""
     right = OnPolicy.estimate
 
-    def estimate(self: OnPolicy, *given: Any) -> Credit:
-        found = right(self, *given)
+    def estimate(
+        self: OnPolicy, reward: Stream, cost: Stream | None, state: Tensor, mask_BKT: Tensor
+    ) -> Credit:
+        found = right(self, reward, cost, state, mask_BKT)
         return dataclasses.replace(found, advantage_BKT=-found.advantage_BKT)
 
     OnPolicy.estimate = estimate

@@ -20,13 +20,14 @@ from xpo.on_policy.stream import Plan, RolloutStream
 from xpo.stages.align import checked, make_reference, measured
 from xpo.stages.alignment import Alignment
 from xpo.stages.fit import Job, fit
-from xpo.stages.sampler import drawing
+from xpo.stages.sampler import drawing, tempered
 from xpo.stages.source import Rows
 
 
 def align_by_rollouts(alignment: Alignment, collector: Collector) -> dict[str, float]:
     """Train, evaluating before, between and after; the final metrics."""
     setting, c = alignment.setting, alignment.setting.composition
+    alignment = dataclasses.replace(alignment, policy=tempered(alignment.policy, c.sampling.temperature))
     reference = make_reference(alignment, lasting=True)
     drawing(collector, reference)
     alignment = _checked(alignment, collector)
