@@ -94,7 +94,8 @@ def valued() -> None:
     def terms(
         self: InReward, divergence: Any, log_ratio_BKT: Tensor, mask_BKT: Tensor
     ) -> tuple[Tensor, Tensor]:
-        return right(self, _Valued(divergence), log_ratio_BKT, mask_BKT)
+        valued: Any = _Valued(divergence)
+        return right(self, valued, log_ratio_BKT, mask_BKT)
 
     InReward.terms = terms
 
