@@ -27,6 +27,7 @@ class MarginFilter:
     min_gap: float = 0.5
     gives: ClassVar[frozenset[str]] = Preference.gives
     contrasts: ClassVar[bool] = False  # demonstrations against own samples: nobody labels
+    on_policy: ClassVar[str] = "comparisons"  # what of samples it makes a policy gradient's reward from
     soft_masses: ClassVar[bool] = False  # who is preferred is said without a probability
     splits_ties: ClassVar[bool] = False  # a tie is no comparison
     labels_from_pairs: ClassVar[bool] = True  # good and bad are the two sides of comparisons
