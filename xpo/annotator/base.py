@@ -51,14 +51,16 @@ class Desk:
 class Verdict:
     """What is said of one record's K responses: scores, or wins (K x K, P(i beats j)), or both; labels too.
 
-    ``costs``: a positive one is unsafe; they stand beside the others. ``why`` is for a person who reads the
-    store: a rationale, or what a judge answered.
+    ``costs``: a positive one is unsafe; they stand beside the others. ``parts``: the ends (in characters) of
+    each response's parts, and what each is worth. ``why`` is for a person who reads the store: a rationale, or
+    what a judge answered.
     """
 
     scores: tuple[float, ...] | None = None
     wins: tuple[tuple[float, ...], ...] | None = None
     labels: tuple[bool, ...] | None = None
     costs: tuple[float, ...] | None = None
+    parts: tuple[tuple[tuple[int, float], ...], ...] | None = None
     why: Any = None
 
 
@@ -76,6 +78,7 @@ class Labeller:
     needs_policy: ClassVar[bool] = False
     stored: ClassVar[bool] = True
     first: ClassVar[bool] = False  # something is trained before it can label
+    judges_parts: ClassVar[bool] = False  # verdicts say what parts of responses are worth
     bought: ClassVar[bool] = False  # a verdict costs money or many seconds
     quadratic: ClassVar[bool] = False
     label_model: ClassVar[Any] = None  # the xpo.gold.labels.LabelModel that draws its labels, if it is that
@@ -167,6 +170,7 @@ def labelled(record: Record, verdict: Verdict) -> Record:
         wins=verdict.wins,
         margins=None,
         costs=verdict.costs,
+        parts=verdict.parts,
     )
 
 
@@ -177,6 +181,8 @@ def check(verdict: Any, size: int) -> None:
     _check_sizes(verdict, size)
     for score in verdict.scores or ():
         _number(score, "a score")
+    for _, worth in (part for parts in verdict.parts or () for part in parts):
+        _number(worth, "what a part is worth")
     for cost in verdict.costs or ():
         _number(cost, "a cost")
     if any(not isinstance(label, bool) for label in verdict.labels or ()):
@@ -217,6 +223,10 @@ def _number(value: Any, what: str) -> None:
         raise LabelError(f"{what} must be finite, got {value}")
 
 
+def _parts(stored: Any) -> tuple[tuple[tuple[int, float], ...], ...] | None:
+    return None if stored is None else tuple(tuple((end, worth) for end, worth in row) for row in stored)
+
+
 def _verdict(stored: Any) -> Verdict:
     """From JSON, where tuples are lists; what was stored before there were costs has none."""
     wins, costs = stored["wins"], stored.get("costs")
@@ -225,5 +235,6 @@ def _verdict(stored: Any) -> Verdict:
         wins=None if wins is None else tuple(tuple(row) for row in wins),
         labels=None if stored["labels"] is None else tuple(stored["labels"]),
         costs=None if costs is None else tuple(costs),
+        parts=_parts(stored.get("parts")),
         why=stored["why"],
     )

@@ -40,6 +40,7 @@ class Elo:
     gives: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores", "wins"})
     needs_policy: ClassVar[bool] = False
     quadratic: ClassVar[bool] = False
+    judges_parts: ClassVar[bool] = False  # verdicts say what parts of responses are worth
     first: ClassVar[bool] = False  # something is trained before it can label
     label_model: ClassVar[None] = None
 

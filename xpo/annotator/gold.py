@@ -39,6 +39,7 @@ class Gold:
     needs: ClassVar[frozenset[str]] = frozenset({"gold rewards"})
     needs_policy: ClassVar[bool] = False
     quadratic: ClassVar[bool] = False
+    judges_parts: ClassVar[bool] = True  # verdicts say what parts of responses are worth
     first: ClassVar[bool] = False  # something is trained before it can label
 
     noise: float = 0.0

@@ -36,6 +36,7 @@ class Human:
     gives: ClassVar[frozenset[str]] = FEEDBACK
     needs_policy: ClassVar[bool] = False
     quadratic: ClassVar[bool] = False
+    judges_parts: ClassVar[bool] = False  # verdicts say what parts of responses are worth
     first: ClassVar[bool] = False  # something is trained before it can label
     label_model: ClassVar[None] = None
 

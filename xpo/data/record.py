@@ -50,8 +50,8 @@ class Record:
     better i is than j, negative where it is worse) and ``costs`` (positive is unsafe) are each None where
     nobody said it. ``answer`` is the right answer, for rules that compare with it; ``models`` says which
     system wrote each response. ``steps`` are the parts of each response in order, ``spans`` the errors in
-    each, None where nobody looked. ``whole``: the responses are beginnings of this one. ``where`` is
-    "file:line".
+    each, None where nobody looked. ``whole``: the responses are beginnings of this one. ``parts``: the ends
+    of each response's parts, in characters, and what each is worth. ``where`` is "file:line".
     """
 
     prompt: Text
@@ -67,6 +67,7 @@ class Record:
     steps: tuple[tuple[Step, ...] | None, ...] | None = None
     spans: tuple[tuple[Span, ...] | None, ...] | None = None
     whole: Text | None = None
+    parts: tuple[tuple[tuple[int, float], ...], ...] | None = None
     where: str = ""
 
     @property

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from torch import Tensor
+
 from xpo.data.prompts import Prompt, Prompts
 from xpo.data.record import Record
 from xpo.data.spoken import Spoken
@@ -41,6 +43,7 @@ def prompts_of(world: World, model: LabelModel | None, times: int, held_out: int
             texts,
             scores=tuple(utility_K.tolist()),
             margins=tuple(map(tuple, margin_KK.tolist())),
+            parts=tuple(_parts(world, utility_XN[x], n) for n in nodes),
             costs=tuple(world.cost_XN[x, nodes].tolist()),
             where=where,
         )
@@ -50,6 +53,22 @@ def prompts_of(world: World, model: LabelModel | None, times: int, held_out: int
         for ids, text in zip(world.prompt_ids, world.prompt_texts, strict=True)
     ]
     return Prompts(found * times, found * held_out, said, partial(_sampler, world), int(world.length_N.max()))
+
+
+def _parts(world: World, utility_N: Tensor, n: int) -> tuple[tuple[int, float], ...]:
+    """What each symbol of a response adds to the utility of what stands before it, and where it ends.
+
+    All beginnings are responses themselves. Only what is said so far counts at a symbol, so that rewards to
+    go credit each symbol with all that it changes; the sum is the whole response's utility.
+    """
+    symbols, place = world.responses[n], world.node
+    end, before, found = 0, 0.0, []
+    for i, word in enumerate(world.response_texts[n].split(), 1):
+        end += 1 + len(word)
+        value = float(utility_N[place[symbols[:i]]])
+        found.append((end, value - before))
+        before = value
+    return tuple(found)
 
 
 def _sampler(world: World, other: Any, weight: float) -> GoldSampler:

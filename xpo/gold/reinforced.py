@@ -19,9 +19,12 @@ def reinforced(parts: Any, labels: Labels, ref_logp_XN: Tensor) -> Tensor | None
     advantages, win rates against the policy itself, a reference that moves or a policy that is sampled at
     another temperature move it.
     """
-    if not (_penalty_is_exact(parts) and _gradient_is_exact(parts) and _worth_is_known(parts)):
-        return None
-    return parts.reward.score(labels.score_K)
+    return parts.reward.score(labels.score_K) if is_exact(parts) else None
+
+
+def is_exact(parts: Any) -> bool:
+    """Whether an optimum is claimed, whatever the scores are."""
+    return _penalty_is_exact(parts) and _gradient_is_exact(parts) and _worth_is_known(parts)
 
 
 def _penalty_is_exact(parts: Any) -> bool:

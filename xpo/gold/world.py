@@ -104,6 +104,11 @@ class World:
         return constants.LIKING_SCALE * noise_XA
 
     @cached_property
+    def node(self) -> dict[tuple[int, ...], int]:
+        """Where each response stands, by its symbols."""
+        return {y: n for n, y in enumerate(self.responses)}
+
+    @cached_property
     def reward_XN(self) -> Tensor:
         """The known reward of every response."""
         columns = [

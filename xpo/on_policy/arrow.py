@@ -80,11 +80,11 @@ class OnPolicy:
         return masked(logp_BKT - ref_logp_BKT, mask_BKT)
 
     def earned(self, score_BK: Tensor, part_BKT: Tensor | None, mask_BKT: Tensor) -> Tensor:
-        """reward_BKT of the scorer alone: the response's score, less its length's price, at its last token."""
-        score_BK = self.reward.score(score_BK) - self.length.offset(mask_BKT).to(score_BK.dtype)
-        last_BKT = last(mask_BKT)
-        reward_BKT = score_BK[..., None] * last_BKT
-        return reward_BKT if part_BKT is None else reward_BKT + masked(self.reward.score(part_BKT), mask_BKT)
+        """reward_BKT of the scorer alone: at the last token, or where parts end; less the length's price."""
+        offset_BK = self.length.offset(mask_BKT).to(score_BK.dtype)
+        if part_BKT is not None:
+            return masked(self.reward.score(part_BKT), mask_BKT) - offset_BK[..., None] * last(mask_BKT)
+        return (self.reward.score(score_BK) - offset_BK)[..., None] * last(mask_BKT)
 
     def distance(self, log_ratio_BKT: Tensor, mask_BKT: Tensor) -> Tensor:
         """The divergence from the reference, as the penalty has it (of responses or of tokens), summed."""

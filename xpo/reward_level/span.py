@@ -28,6 +28,7 @@ class SpanLevel:
     log-ratios are those of each segment's tokens. Differs from the paper: segments by rules, no parser.
     """
 
+    of_parts: ClassVar[bool] = True  # a policy gradient's rewards stand where parts of responses end
     ends: ClassVar[bool] = False
     gives_reward: ClassVar[bool] = True
     per_token: ClassVar[bool] = False

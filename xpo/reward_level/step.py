@@ -27,6 +27,7 @@ class StepLevel:
     (as they do in the paper's scores of solutions), are dropped, or are half good and half bad.
     """
 
+    of_parts: ClassVar[bool] = True  # a policy gradient's rewards stand where parts of responses end
     ends: ClassVar[bool] = False
     gives_reward: ClassVar[bool] = True
     per_token: ClassVar[bool] = False

@@ -11,6 +11,7 @@ from xpo.data.record import Record
 class Whole:
     """``units`` are the records themselves."""
 
+    of_parts: ClassVar[bool] = False  # a policy gradient's rewards stand where parts of responses end
     ends: ClassVar[bool] = True  # responses are whole: they end in EOS
     by_spans: ClassVar[bool] = False  # reads spans, which the data alone bring
     labels_parts: ClassVar[bool] = False  # its settings say what labels of parts are good

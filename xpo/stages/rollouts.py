@@ -79,7 +79,9 @@ class Rater:
             answers = collector.rollout(indices, number)
             rows = [answer.row() for answer in answers]
             with collector.clock("score"):
-                experience = module.prepare(list(self._batches(rows)), _said(answers, module.device))
+                experience = module.prepare(
+                    list(self._batches(rows)), _said(answers, collector, module.device)
+                )
         module.sums.add("rollout/finished", *_finished(answers))
         for phase, seconds in collector.clock.take().items():
             module.sums.add(f"time/{phase}", torch.tensor(seconds))
@@ -93,12 +95,16 @@ class Rater:
             yield self.collator(chosen, index, totals_of(chosen, 1)).to(self.module.device)
 
 
-def _said(answers: Sequence[Answered], device: Any) -> Said:
+def _said(answers: Sequence[Answered], collector: Collector, device: Any) -> Said:
+    part_NKT = None
+    if collector.parts.reward_level.of_parts:
+        part_NKT = table([answer.placed(collector.policy.tokenizer) for answer in answers]).to(device)
     costs = [answer.record.costs for answer in answers]
     given = [cost for cost in costs if cost is not None]
     return Said(
         torch.tensor([answer.values for answer in answers], device=device),
         table([answer.logps for answer in answers]).to(device),
+        part_NKT=part_NKT,
         cost_NK=torch.tensor(given, dtype=torch.float32, device=device) if len(given) == len(costs) else None,
     )
 

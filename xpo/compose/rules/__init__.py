@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import wraps
+
+from xpo.compose.composition import Composition
 from xpo.compose.rules import (
     beside,
     head,
@@ -22,12 +25,22 @@ __all__ = ["RULES", "Reason", "Rule"]
 
 def of_given_rows(rule: Rule) -> Rule:
     """The rule for objectives of given rows alone."""
-    return lambda c: None if c.objective.policy_gradient else rule(c)
+
+    @wraps(rule)
+    def limited(c: Composition) -> Reason | None:
+        return None if c.objective.policy_gradient else rule(c)
+
+    return limited
 
 
 def of_samples(rule: Rule) -> Rule:
     """The rule for policy gradients alone."""
-    return lambda c: rule(c) if c.objective.policy_gradient else None
+
+    @wraps(rule)
+    def limited(c: Composition) -> Reason | None:
+        return rule(c) if c.objective.policy_gradient else None
+
+    return limited
 
 
 RULES: tuple[Rule, ...] = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xpo.compose.composition import Composition
 from xpo.compose.rules.reason import Reason, Rule
+from xpo.written import reset
 
 
 def _a_gradient_has_samples(c: Composition) -> Reason | None:
@@ -80,7 +81,7 @@ def _samples_have_texts(c: Composition) -> Reason | None:
         return None
     wrong = {
         "feedback": c.feedback.contrasts,
-        "reward_level": not c.reward_level.ends or c.reward_level.by_spans,
+        "reward_level": c.reward_level.of_parts and not c.objective.policy_gradient,
         "reward": c.reward.trains_head,
     }
     for group, so in wrong.items():
@@ -298,11 +299,30 @@ def _the_rest_is_idle(c: Composition) -> Reason | None:
                 f"{c.choice(group)} is about given rows, and {c.choice('objective')} reinforces samples.",
                 (group, "objective"),
             )
-    if not c.reward_level.gives_reward or c.reward_level.per_token or not c.reward_level.ends:
+    return None
+
+
+def _rewards_have_a_place(c: Composition) -> Reason | None:
+    level = c.reward_level
+    if not level.gives_reward or level.per_token:
         return Reason(
-            f"{c.choice('objective')} puts a scorer's number on whole responses, and "
-            f"{c.choice('reward_level')} is of parts.",
+            f"{c.choice('objective')} puts rewards where responses or their parts end, and "
+            f"{c.choice('reward_level')} says nothing of that.",
             ("reward_level", "objective"),
+        )
+    if level.of_parts and not c.annotator.judges_parts:
+        return Reason(
+            f"{c.choice('reward_level')} puts rewards where parts of responses end, and {c.choice('annotator')} "
+            "judges whole ones.",
+            ("reward_level", "annotator"),
+            fix=("annotator=weighted",),
+        )
+    unread = tuple(reset("reward_level", level))  # they say which labels of given parts are good
+    if level.of_parts and unread:
+        return Reason(
+            f"{c.choice('reward_level')}, as it is set, is about labels of parts that are given.",
+            ("reward_level",),
+            unread,
         )
     return None
 
@@ -318,6 +338,7 @@ RULES: tuple[Rule, ...] = (
     _costs_are_known,
     _reuse_has_ratios,
     _the_rest_is_idle,
+    _rewards_have_a_place,
 )
 """Of a policy gradient."""
 
