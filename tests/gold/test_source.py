@@ -17,6 +17,7 @@ from xpo.arity.list import List
 from xpo.arity.pair import Pair
 from xpo.arity.single import Single
 from xpo.compose import Refused, build, compose_config
+from xpo.constraint.none import NoConstraint
 from xpo.data.gold import Gold
 from xpo.divergence.reverse_kl import ReverseKL
 from xpo.feedback.binary import Binary
@@ -33,6 +34,7 @@ from xpo.polarity.both import Both
 from xpo.reference.frozen import Frozen
 from xpo.reward.implicit import Implicit
 from xpo.reward_level.response import ResponseLevel
+from xpo.sampling.off_policy import OffPolicy
 from xpo.scoring.score import Scoring
 from xpo.sft.separate import Separate
 from xpo.stages.source import Policy
@@ -58,6 +60,8 @@ def composed(**changed: Any) -> Any:
         "anchor": NoAnchor(),
         "sft": Separate(),
         "reference": Frozen(),
+        "sampling": OffPolicy(),
+        "constraint": NoConstraint(),
         "seed": 0,
     }
     return SimpleNamespace(**(parts | changed))

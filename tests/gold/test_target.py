@@ -47,6 +47,7 @@ from xpo.reward.implicit import Implicit
 from xpo.reward_form.pointwise import Pointwise
 from xpo.reward_level.response import ResponseLevel
 from xpo.reward_level.token import TokenLevel
+from xpo.sampling.off_policy import OffPolicy
 from xpo.sft.merged import Merged
 from xpo.sft.separate import Separate
 from xpo.weighting.none import NoWeighting
@@ -69,6 +70,7 @@ def composed(**changed: Any) -> Any:
         "anchor": NoAnchor(),
         "sft": Separate(),
         "reference": Frozen(),
+        "sampling": OffPolicy(),
     }
     return SimpleNamespace(**(parts | changed))
 

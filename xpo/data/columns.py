@@ -14,13 +14,19 @@ from xpo.data.errors import DataError
 class Format:
     """What a row of one kind must and may have. ``example`` is shown where a row is malformed.
 
-    ``labels``: a row without any of these is read too, for an annotator to label it.
+    ``labels``: a row without any of these is read too, for an annotator to label it. ``bare``: a row that has
+    other columns that we know is one of another kind, which lacks something.
     """
 
     required: tuple[str, ...]
     optional: tuple[str, ...]
     example: str
     labels: tuple[str, ...] = ()
+    bare: bool = False
+
+    def fits(self, signs: frozenset[str], columns: set[str]) -> bool:
+        """Whether a row with these columns is one."""
+        return signs <= columns and not (self.bare and columns - {*self.required, *self.optional})
 
 
 FORMATS = {
@@ -62,6 +68,7 @@ FORMATS = {
         ("prompt",),
         ("answer",),
         '{"prompt": "What is 2 + 2?", "answer": "4"} for runs that sample their responses',
+        bare=True,
     ),
     "demonstration": Format(
         (),
@@ -164,7 +171,7 @@ def detect(rows: Iterable[Iterable[str]], found: Iterable[str], path: str) -> st
     for row in rows:
         columns = set(row)
         for form, signs in _SIGNS:
-            if signs <= columns:
+            if FORMATS[form].fits(signs, columns):
                 return form
             lacking = ", ".join(sorted(signs - columns))
             best = max(
