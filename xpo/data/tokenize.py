@@ -72,12 +72,16 @@ def spelled(
     known: dict[str, list[int]],
     ends: bool = True,
     counts: Counts | None = None,
+    blank: bool = False,
 ) -> tuple[list[int], list[list[int]]] | None:
-    """Prompt and responses as ``tokenize`` cuts and ends them, each at its place; None if dropped."""
+    """Prompt and responses as ``tokenize`` cuts and ends them, each at its place; None if dropped.
+
+    ``blank``: a response that says nothing is its end alone, as a policy may sample it.
+    """
     prompt, wholes = rendered(item, tokenizer)
     _encode([(prompt, wholes)], tokenizer, known, None)
     encoded = (known[prompt], [known[whole] for whole in wholes])
-    return _cut(item, encoded, tokenizer, limits, Counts() if counts is None else counts, ends)
+    return _cut(item, encoded, tokenizer, limits, Counts() if counts is None else counts, ends, blank)
 
 
 def _encode(
@@ -130,6 +134,7 @@ def _cut(
     limits: Limits,
     counts: Counts,
     ends: bool,
+    blank: bool = False,
 ) -> tuple[list[int], list[list[int]]] | None:
     """The prompt's tokens and each response's, with EOS where it ends, within the limits."""
     prompt, wholes = encoded
@@ -137,7 +142,7 @@ def _cut(
     if boundary == 0:
         counts.drop("empty prompt (the tokenizer has no BOS)")
         return None
-    if any(len(whole) == boundary for whole in wholes):
+    if not (blank and ends) and any(len(whole) == boundary for whole in wholes):
         counts.drop("empty response")
         return None
     if boundary < len(prompt):

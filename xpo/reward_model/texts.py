@@ -44,7 +44,7 @@ class OwnReader:
     def row(self, record: Record) -> TokenRow:
         """Prompt and responses as token ids. Raises ``UserError`` for a text without a token."""
         item = Example(record.prompt, record.responses, where=record.where)
-        return _there(spelled(item, self.tokenizer, self.limits, {}, self.ends, self.counts))
+        return _there(spelled(item, self.tokenizer, self.limits, {}, self.ends, self.counts, True))
 
     def reads(self, tokenizer: Any) -> bool:
         """Whether another tokenizer's rows are this one's: the same vocabulary, ends and template."""
@@ -75,7 +75,7 @@ class ForeignReader:
         if self.tokenizer.chat_template:
             prompt, responses = self._templated(_as_messages(item))
         else:
-            found = spelled(item, self.tokenizer, self.limits, {}, True, self.counts)
+            found = spelled(item, self.tokenizer, self.limits, {}, True, self.counts, True)
             prompt, responses = _there(found)
         return _there((prompt, [self._until_pad(response) for response in responses]))
 
