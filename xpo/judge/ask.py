@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from xpo.data.record import Text
 from xpo.judge.backend import Backend, Draw
+from xpo.judge.errors import JudgeError
 from xpo.judge.template import Template
 from xpo.judge.turns import spoken
 from xpo.judge.windows import until_error
@@ -30,7 +31,10 @@ def judged(
     cases: Sequence[Mapping[str, str]],
     rationale_tokens: int,
 ) -> Iterator[Judged]:
-    """Each case (what fills the template's holes) in order; a rationale is the likeliest one."""
+    """Each case (what fills the template's holes) in order; a rationale is the likeliest one.
+
+    ``JudgeError`` for an empty rationale, which is what a model that refuses may say.
+    """
     if not rationale_tokens:
         for shares in backend.options([template.question(case) for case in cases], options):
             yield Judged(shares)
@@ -39,12 +43,18 @@ def judged(
     for start in range(0, len(cases), CHUNK):
         chunk = cases[start : start + CHUNK]
         firsts = backend.answers([template.first(case) for case in chunk], draw)
-        said, error = until_error(answers[0].rstrip() for answers in firsts)
+        said, error = until_error(_rationale(answers[0]) for answers in firsts)
         seconds = [template.second(case, text) for case, text in zip(chunk, said, strict=False)]
         for shares, text in zip(backend.options(seconds, options), said, strict=True):
             yield Judged(shares, text)
         if error is not None:
             raise error
+
+
+def _rationale(text: str) -> str:
+    if not text.strip():
+        raise JudgeError("the model gave an empty rationale: take rationale_tokens=0, or leave the row out")
+    return text.rstrip()
 
 
 def filling(prompt: Text, response: Text) -> dict[str, str]:

@@ -71,7 +71,7 @@ class Caller:
         try:
             reply = parsed(self._post(sent))
             usage = reply.usage
-            return reply
+            return reply.without(self._endpoint.key)
         except Again as error:
             billed = error.billed
             raise

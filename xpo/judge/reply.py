@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from xpo.judge.bill import Usage
 from xpo.judge.errors import Again
+from xpo.judge.secret import hidden
+
+_MOST = 2**40  # tokens; more is no count
 
 Token = tuple[str, tuple[tuple[str, float], ...]]
 """A token of the answer, and the likeliest tokens in its place with their log-probabilities (nats)."""
@@ -26,12 +29,23 @@ class Reply:
         """For JSON; ``of_stored`` reads it. What it cost is no part of it."""
         return {"text": self.text, "tokens": self.tokens}
 
+    def without(self, key: str | None) -> Reply:
+        """The reply with a key blotted out; where tokens spell it there are none left."""
+        if key is None:
+            return self
+        spelt = "".join(token for token, _ in self.tokens or ())
+        tokens = self.tokens if hidden(spelt, key) == spelt else None
+        return Reply(hidden(self.text, key), tokens, self.usage)
+
     @classmethod
     def of_stored(cls, value: Any) -> Reply:
-        found = value["tokens"]
+        """``ValueError``, ``TypeError`` or ``KeyError`` for what is no reply."""
+        text, found = _text(value["text"]), value["tokens"]
         if found is None:
-            return cls(value["text"])
-        return cls(value["text"], tuple((token, tuple((t, p) for t, p in top)) for token, top in found))
+            return cls(text)
+        return cls(
+            text, tuple((_text(token), tuple((_text(t), _logp(p)) for t, p in top)) for token, top in found)
+        )
 
 
 def parsed(body: str) -> Reply:
@@ -45,17 +59,24 @@ def parsed(body: str) -> Reply:
         text, usage = choice["message"]["content"], _usage(whole.get("usage"))
     except (KeyError, IndexError, TypeError, AttributeError):
         raise Again(f"the answer has no choices[0].message.content: {body[:80]!r}") from None
+    reason = choice.get("finish_reason")
+    if choice["message"].get("refusal") or reason == "content_filter":
+        raise Again(f"the model or a filter of its server refused to answer (finish_reason {reason!r:.40})")
     if not isinstance(text, str):
-        reason = choice.get("finish_reason")
         raise Again(f"the answer's content is {text!r:.40}, no text (finish_reason {reason!r:.40})")
-    return Reply(text, _tokens(choice.get("logprobs")), usage)
+    return Reply(whole_text(text), _tokens(choice.get("logprobs")), usage)
+
+
+def whole_text(text: str) -> str:
+    """A text that can be written: halves of a character, which JSON can name, become U+FFFD."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
 def _usage(found: Any) -> Usage | None:
     if not isinstance(found, dict):
         return None
     counts = [found.get(name) for name in ("prompt_tokens", "completion_tokens")]
-    if any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in counts):
+    if any(isinstance(n, bool) or not isinstance(n, int) or not 0 <= n <= _MOST for n in counts):
         return None
     return Usage(*counts)  # pyright: ignore[reportArgumentType] (whole numbers by now)
 
@@ -80,11 +101,14 @@ def _tokens(found: Any) -> tuple[Token, ...] | None:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{value!r:.40} is no token")
-    return value
+    return whole_text(value)
 
 
 def _logp(value: Any) -> float:
     # rounding may leave a certain token a little above 0
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value) or value > 1e-3:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value <= 1e-3:
         raise ValueError(f"{value!r:.40} is no log-probability")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        raise ValueError(f"{value!r:.40} is no log-probability") from None

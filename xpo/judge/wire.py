@@ -13,6 +13,8 @@ from xpo.errors import UserError
 from xpo.judge.endpoint import Endpoint
 from xpo.judge.errors import Again
 from xpo.judge.pace import LONGEST_WAIT, retry_after
+from xpo.judge.reply import whole_text
+from xpo.judge.secret import hidden
 
 
 class Refused(UserError):
@@ -79,11 +81,11 @@ class Wire:
 
     def _clean(self, text: str) -> str:
         """What a server sends back never carries the key into a file or a message."""
-        return text if self.endpoint.key is None else text.replace(self.endpoint.key, "[key]")
+        return hidden(text, self.endpoint.key)
 
     def _refusal(self, response: httpx2.Response, text: str) -> Exception:
         """For statuses that are no answer: 408, 429 and the server's own errors may pass, others do not."""
-        status, reason, url = response.status_code, _message(text), self.endpoint.url
+        status, reason, url = response.status_code, self._clean(_message(text)), self.endpoint.url
         said = f"status {status}: {reason}"
         if status not in (408, 429) and status < 500:
             return Refused(f"{url} refuses the request with {said}", status, reason)
@@ -103,4 +105,4 @@ def _message(text: str) -> str:
     for name in ("error", "detail", "message"):
         if isinstance(found, dict) and name in found:
             found = found[name]
-    return str(found)[:300].strip() or "nothing was said"
+    return whole_text(str(found))[:300].strip() or "nothing was said"
