@@ -42,8 +42,50 @@ def mean_order_nll(score, reward):
     return sum(np.exp(-nll(order, score)) * nll(order, reward) for order in orders)
 
 
+def to_go(row, x, discount=1.0):
+    """From every token to the end: a sum over later tokens, written out."""
+    x, width = np.where(row["mask"], x, 0.0), row["mask"].shape[1]
+    powers = [[discount ** (s - t) if s >= t else 0.0 for s in range(width)] for t in range(width)]
+    return x @ np.array(powers).T
+
+
+def ahead(row, x, v, steps, discount=1.0):
+    """So many tokens of x, then v."""
+    x, v = np.where(row["mask"], x, 0.0), np.where(row["mask"], v, 0.0)
+    out, width = np.zeros_like(x), x.shape[1]
+    for t in range(width):
+        for s in range(t, min(t + steps, width)):
+            out[:, t] += discount ** (s - t) * x[:, s]
+        if t + steps < width:
+            out[:, t] += discount**steps * v[:, t + steps]
+    return out
+
+
+def f_over_u(link, x):
+    """The integral of the slope of f from 1 to u, over u, by Gauss and Legendre in log u."""
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    s = x[..., None] * (nodes + 1) / 2
+    return (link(s) * np.exp(s) * weights).sum(-1) * x / 2 * np.exp(-x)
+
+
+def of_samples(row):
+    """Of a policy gradient's samples."""
+    return {
+        "sign": np.sign,
+        "every_t": lambda x: np.asarray(x)[:, None] * np.ones(row["mask"].shape),
+        "to_go": lambda *given: to_go(row, *given),
+        "ahead": lambda *given: ahead(row, *given),
+        "mean_k": lambda x: np.full(row["K"], np.mean(x)),
+        "others_k": lambda x: np.array([np.mean(np.delete(x, k)) for k in range(row["K"])]),
+        "std_k": lambda x: np.full(row["K"], np.std(x, ddof=1)),
+        "population_std_k": lambda x: np.full(row["K"], np.std(x)),
+        "f_over_u": lambda x: f_over_u(row["link"], x),
+    }
+
+
 def vocabulary(row):
     return {
+        **of_samples(row),
         "exp": np.exp,
         "log": np.log,
         "abs": np.abs,
@@ -77,16 +119,51 @@ def vocabulary(row):
     }
 
 
-def evaluate(text, rows, totals):
-    """The number that the last definition of ``text`` says. ``rows``: one dictionary per row."""
-    rows = [dict(row) for row in rows]
+def evaluate(text, rows, totals, beside=()):
+    """The number that the last definition of ``text`` says. ``rows``: one dictionary per row.
+
+    ``beside``: rows of demonstrations, of which ``sum_d`` is; what is defined by ``demo`` is theirs.
+    """
+    rows, beside = [dict(row) for row in rows], [dict(row) for row in beside]
     *definitions, last = [line.split(" = ", 1) for line in text.splitlines()]
     for name, expression in definitions:
         tree = ast.parse(expression.strip(), mode="eval").body
-        for row in rows:
+        for row in beside if beside and "demo" in expression else rows:
             row[name.strip()] = _value(tree, row)
     assert last[0].strip() == "loss"
-    return float(_total(ast.parse(last[1].strip(), mode="eval").body, rows, totals))
+    return float(_total(ast.parse(last[1].strip(), mode="eval").body, rows, {"": beside, **totals}))
+
+
+def follow(definitions, rows):
+    """The rows of a rollout with all that the definitions say; ``whiten`` is of all their tokens."""
+    rows = [dict(row) for row in rows]
+    for name, expression in definitions:
+        tree = _Whitened(rows).visit(ast.parse(expression, mode="eval").body)
+        for row in rows:
+            row[name] = np.where(row["mask"], _value(tree, row), 0.0)
+    return rows
+
+
+def value_of(expression, names):
+    """One expression in names that are given."""
+    return _value(ast.parse(expression, mode="eval").body, {"mask": np.ones((1, 1), bool), "K": 1, **names})
+
+
+class _Whitened(ast.NodeTransformer):
+    """Puts a name in the place of ``whiten(x)``, which all rows then know."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def visit_Call(self, node):
+        self.generic_visit(node)
+        if node.func.id != "whiten":
+            return node
+        values = [_value(node.args[0], row) for row in self.rows]
+        tokens = np.concatenate([v[row["mask"]] for v, row in zip(values, self.rows, strict=True)])
+        for value, row in zip(values, self.rows, strict=True):
+            row["whitened"] = (value - tokens.mean()) / tokens.std()
+        return ast.Name("whitened")
 
 
 def _value(node, row):
@@ -111,6 +188,8 @@ def _total(node, rows, totals):
     match node:
         case ast.Call(func=ast.Name(id="sum_b")):
             return sum(_value(node.args[0], row) for row in rows)
+        case ast.Call(func=ast.Name(id="sum_d")):
+            return sum(_value(node.args[0], row) for row in totals[""])
         case ast.Call(func=ast.Name(id="log")):
             return np.log(_total(node.args[0], rows, totals))
         case ast.UnaryOp(op=ast.USub()):

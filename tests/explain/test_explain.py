@@ -7,7 +7,7 @@ import pytest
 from xpo.compose import ConfigError, Refused, presets
 from xpo.compose.groups import AXES
 from xpo.explain.explain import as_text, explain, main
-from xpo.explain.notes import SYMBOLS
+from xpo.explain.symbols import SYMBOLS
 
 
 @pytest.mark.parametrize("algo", presets())

@@ -134,7 +134,10 @@ def test_the_text_is_the_loss(level: Any, dual: float | None) -> None:
     values = {"logp": logp, "old_logp": old, "advantage": advantage}
     names: dict[str, Any] = {name: x.detach()[MASK].numpy() for name, x in values.items()}
     tools = {name: getattr(np, name) for name in ("exp", "minimum", "maximum", "where")}
-    said = eval(option.text(), {"__builtins__": {}}, {**names, **tools, "sum_t": np.sum, "length": 5})
+    tools |= {"no_gradient": lambda x: x, "every_t": lambda x: x, "sum_t": np.sum, "length": 5}
+    for name, expression in option.definitions:
+        names[name] = eval(expression, {"__builtins__": {}}, {**names, **tools})
+    said = eval(option.text(), {"__builtins__": {}}, {**names, **tools})
     np.testing.assert_allclose(said, option(*given(RATIO, ADVANTAGE))[MASK].detach().numpy())
     assert eval(Reinforce().text(), {}, {"logp": 2.0, "advantage": 3.0}) == -6
 

@@ -80,6 +80,23 @@ class Estimator(ABC):
         """The advantages as they are used, from those with ``own_BKT`` added."""
         return advantage_BKT
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What its settings do that its text does not say by itself."""
+        return ()
+
+    @abstractmethod
+    def text(self, reward: str, value: str) -> str:
+        """Not scaled, as an expression of tokens (see ``xpo.explain.credit``)."""
+
+    def own_text(self, own: str) -> str:
+        """What of ``own_BKT`` is added."""
+        return own
+
+    def scaled_text(self, x: str, reward: str) -> str:
+        """The advantages ``x`` as they are used."""
+        return x
+
     def own(self, own_BKT: Tensor, mask_BKT: Tensor) -> Tensor:
         """``own_BKT`` by the share of a response's reward that reaches its advantage on average, which is
         below 1 where the baseline holds that reward too: rewards and ``own_BKT`` keep their proportion."""
@@ -135,6 +152,23 @@ def whitened(values_BKT: Tensor, mask_BKT: Tensor) -> Tensor:
     count = mask_BKT.sum().clamp(min=1)
     centred = masked(values_BKT - masked(values_BKT, mask_BKT).sum() / count, mask_BKT)
     return centred * (centred.square().sum() / count + WHITEN_EPS).rsqrt()
+
+
+def to_go_text(x: str, discount: float) -> str:
+    """``reward_to_go`` as an expression."""
+    return f"to_go({x})" if discount == 1 else f"to_go({x}, {discount!r})"
+
+
+def times_text(factor: float, x: str) -> str:
+    """A product, where there is a factor."""
+    return x if factor == 1 else f"{factor!r} * {x}"
+
+
+WHITENED = (
+    "Whitening takes the mean over all tokens off advantages and divides by their standard deviation: the scale "
+    "of rewards and penalty together makes no difference, only their proportion does."
+)
+"""A note of every option that whitens."""
 
 
 def check_discount(**discounts: float) -> None:

@@ -7,7 +7,17 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from xpo.advantage.base import Estimate, Estimator, check_discount, one_later, reward_to_go, whitened
+from xpo.advantage.base import (
+    WHITENED,
+    Estimate,
+    Estimator,
+    check_discount,
+    one_later,
+    reward_to_go,
+    times_text,
+    to_go_text,
+    whitened,
+)
 from xpo.registry import register
 
 
@@ -40,5 +50,16 @@ class GAE(Estimator):
         advantage_BKT = reward_to_go(surprise_BKT, self.gamma * self.lam)
         return Estimate(advantage_BKT, advantage_BKT + value_BKT)
 
+    def text(self, reward: str, value: str) -> str:
+        surprise = f"{reward} + {times_text(self.gamma, f'next_t({value})')} - {value}"
+        return to_go_text(surprise, self.gamma * self.lam)
+
     def scaled(self, advantage_BKT: Tensor, reward_BKT: Tensor, mask_BKT: Tensor) -> Tensor:
         return whitened(advantage_BKT, mask_BKT) if self.whiten else advantage_BKT
+
+    def scaled_text(self, x: str, reward: str) -> str:
+        return f"whiten({x})" if self.whiten else x
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (WHITENED,) if self.whiten else ()

@@ -9,11 +9,16 @@ import torch
 from torch import Tensor
 
 from xpo.advantage.base import Estimate, Estimator
-from xpo.advantage.samples import count_B1, group_mean_B1, outside_mean, present_BK
+from xpo.advantage.samples import count_B1, group_mean_B1, outside_mean, outside_mean_text, present_BK
 from xpo.contracts import masked
 from xpo.registry import register
 
 EPS = 1e-4
+
+DIVIDED = (
+    "Dividing by the group's standard deviation makes prompts count more whose samples are worth nearly the same, "
+    "very easy and very hard ones: this is not the gradient of E[r] (advantage.scale=none is, up to a factor)."
+)
 
 
 @register("advantage", "group")
@@ -53,6 +58,23 @@ class Group(Estimator):
         # where all are alike there is nothing to divide by, nor to learn
         factor_B1 = torch.where(std_B1 > 0, 1 / (std_B1 + (EPS if self.eps is None else self.eps)), 0.0)
         return advantage_BKT * factor_B1[..., None]
+
+    def text(self, reward: str, value: str) -> str:
+        return f"every_t(sum_t({reward}) - mean_k(sum_t({reward})))"
+
+    def scaled_text(self, x: str, reward: str) -> str:
+        if self.scale == "none":
+            return x
+        deviation = "std_k" if self.scale == "sample" else "population_std_k"
+        eps = EPS if self.eps is None else self.eps
+        return f"({x}) / every_t({deviation}(sum_t({reward})) + {eps!r})"
+
+    def own_text(self, own: str) -> str:
+        return outside_mean_text(own)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return () if self.scale == "none" else (DIVIDED,)
 
     def own(self, own_BKT: Tensor, mask_BKT: Tensor) -> Tensor:
         return outside_mean(own_BKT, mask_BKT)

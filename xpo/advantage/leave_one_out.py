@@ -28,5 +28,8 @@ class LeaveOneOut(Estimator):
         compared_BK = total_BK - others_mean_BK(total_BK, mask_BKT)
         return Estimate(with_others(compared_BK[..., None].expand_as(reward_BKT), mask_BKT))
 
+    def text(self, reward: str, value: str) -> str:
+        return f"every_t(sum_t({reward}) - others_k(sum_t({reward})))"
+
     def own(self, own_BKT: Tensor, mask_BKT: Tensor) -> Tensor:
         return with_others(own_BKT, mask_BKT)

@@ -7,7 +7,16 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from xpo.advantage.base import Estimate, Estimator, check_discount, one_later, reward_to_go, whitened
+from xpo.advantage.base import (
+    WHITENED,
+    Estimate,
+    Estimator,
+    check_discount,
+    one_later,
+    reward_to_go,
+    to_go_text,
+    whitened,
+)
 from xpo.registry import register
 
 
@@ -51,5 +60,18 @@ class NStep(Estimator):
             return_BKT = reward_BKT + self.gamma * one_later(return_BKT)
         return return_BKT
 
+    def text(self, reward: str, value: str) -> str:
+        if self.steps is None:
+            return f"{to_go_text(reward, self.gamma)} - {value}"
+        discount = "" if self.gamma == 1 else f", {self.gamma!r}"
+        return f"ahead({reward}, {value}, {self.steps}{discount}) - {value}"
+
     def scaled(self, advantage_BKT: Tensor, reward_BKT: Tensor, mask_BKT: Tensor) -> Tensor:
         return whitened(advantage_BKT, mask_BKT) if self.whiten else advantage_BKT
+
+    def scaled_text(self, x: str, reward: str) -> str:
+        return f"whiten({x})" if self.whiten else x
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (WHITENED,) if self.whiten else ()

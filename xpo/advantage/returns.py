@@ -7,8 +7,22 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from xpo.advantage.base import Estimate, Estimator, check_discount, reward_to_go, whitened
-from xpo.advantage.samples import group_mean_B1, others_mean_BK, outside_mean, with_others
+from xpo.advantage.base import (
+    WHITENED,
+    Estimate,
+    Estimator,
+    check_discount,
+    reward_to_go,
+    to_go_text,
+    whitened,
+)
+from xpo.advantage.samples import (
+    group_mean_B1,
+    others_mean_BK,
+    outside_mean,
+    outside_mean_text,
+    with_others,
+)
 from xpo.registry import register
 
 
@@ -49,8 +63,25 @@ class Returns(Estimator):
         compared_BKT = return_BKT - mean(reward_BKT.sum(-1), mask_BKT)[..., None]
         return Estimate(with_others(compared_BKT, mask_BKT))
 
+    def text(self, reward: str, value: str) -> str:
+        going = to_go_text(reward, self.gamma)
+        if not self.several:
+            return going
+        mean = "mean_k" if self.baseline == "group" else "others_k"
+        return f"{going} - every_t({mean}(sum_t({reward})))"
+
+    def own_text(self, own: str) -> str:
+        return outside_mean_text(own) if self.baseline == "group" else own
+
     def scaled(self, advantage_BKT: Tensor, reward_BKT: Tensor, mask_BKT: Tensor) -> Tensor:
         return whitened(advantage_BKT, mask_BKT) if self.whiten else advantage_BKT
+
+    def scaled_text(self, x: str, reward: str) -> str:
+        return f"whiten({x})" if self.whiten else x
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (WHITENED,) if self.whiten else ()
 
     def own(self, own_BKT: Tensor, mask_BKT: Tensor) -> Tensor:
         if not self.several:

@@ -38,3 +38,8 @@ def outside_mean(values_BKT: Tensor, mask_BKT: Tensor) -> Tensor:
     """Times (n - 1) / n: what is left of a response's value when the mean over all n is taken off."""
     count_B11 = count_B1(mask_BKT)[..., None]
     return values_BKT * (count_B11 - 1) / count_B11.clamp(min=1)
+
+
+def outside_mean_text(x: str) -> str:
+    """``outside_mean`` as an expression."""
+    return f"({x}) * (responses - 1) / responses"

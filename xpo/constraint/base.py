@@ -39,6 +39,15 @@ class Constraint:
         """What is added to rewards and to costs, from the penalty (beta in it) that lowers rewards."""
         return penalty_BKT, torch.zeros_like(penalty_BKT)
 
+    @property
+    def signs(self) -> tuple[str, str]:
+        """What ``streams`` do with a divergence's price, in rewards and in costs; empty where nothing."""
+        return "-", ""
+
+    def weight_text(self) -> str:
+        """``weight`` as an expression, empty where it is 1."""
+        return ""
+
     def weight(self, state: Tensor) -> Tensor:
         """What the penalty counts for beside mixed advantages, for one that is a term of the loss."""
         return torch.ones((), dtype=torch.float64)
@@ -47,6 +56,11 @@ class Constraint:
         """Numbers to log."""
         return {}
 
-    def text(self) -> str:
-        """How advantages are mixed, in ASCII."""
-        return "advantage"
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What its settings do that its text does not say by itself."""
+        return ()
+
+    def text(self, reward: str = "reward_advantage", cost: str = "cost_advantage") -> str:
+        """How what is known of rewards and of costs is mixed, in ASCII."""
+        return reward

@@ -95,6 +95,13 @@ class Lagrange(Constraint):
             return penalty_BKT, -penalty_BKT
         return penalty_BKT, torch.zeros_like(penalty_BKT)
 
+    @property
+    def signs(self) -> tuple[str, str]:
+        return "-", "+" if self.form == "paper" else ""
+
+    def weight_text(self) -> str:
+        return "" if self.form == "paper" else "1 / (1 + multiplier)"
+
     def weight(self, state: Tensor) -> Tensor:
         return torch.ones_like(state[0]) if self.form == "paper" else 1 / (1 + self.multiplier(state))
 
@@ -103,5 +110,14 @@ class Lagrange(Constraint):
         held = max(1.0, float(state[1]))
         return {"multiplier": float(self.multiplier(state)), "mean_cost": float(state[2:].sum()) / held}
 
-    def text(self) -> str:
-        return "(reward_advantage - multiplier * cost_advantage) / (1 + multiplier)"
+    @property
+    def notes(self) -> tuple[str, ...]:
+        rest = {
+            "paper": "ref exp((r - multiplier c) / ((1 + multiplier) beta)): the tighter the limit, the stronger the "
+            "pull to the reference (constraint.form=exact has the constrained optimum)",
+            "exact": "ref exp((r - multiplier c) / beta), the optimum under the limit",
+        }[self.form]
+        return (f"With reverse KL the policy at rest is {rest}.",)
+
+    def text(self, reward: str = "reward_advantage", cost: str = "cost_advantage") -> str:
+        return f"({reward} - multiplier * {cost}) / (1 + multiplier)"

@@ -73,12 +73,13 @@ class Tokens:
             loss_BKT = torch.maximum(loss_BKT, (near_BKT - return_BKT).square())
         return loss_BKT / 2
 
-    def text(self) -> str:
-        """The loss of a token as an expression."""
+    def text(self, of: str = "") -> str:
+        """The loss of a token as an expression; ``of`` is "cost_" for the critic of costs."""
+        value, old, returns = f"{of}value", f"old_{of}value", f"{of}returns"
         if self.clip is None:
-            return "(value - returns)**2 / 2"
-        near = f"old_value + minimum(maximum(value - old_value, -{self.clip!r}), {self.clip!r})"
-        return f"maximum((value - returns)**2, ({near} - returns)**2) / 2"
+            return f"({value} - {returns})**2 / 2"
+        near = f"{old} + minimum(maximum({value} - {old}, -{self.clip!r}), {self.clip!r})"
+        return f"maximum(({value} - {returns})**2, ({near} - {returns})**2) / 2"
 
 
 class TokenValues(Critic):

@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from xpo.compose.groups import AXES
+from xpo.explain.aligned import aligned
 from xpo.explain.presets import Preset, read
 from xpo.written import written
 
@@ -23,11 +24,17 @@ SHOWN = (
     "weighting",
     "anchor",
     "critic",
+    "penalty",
+    "advantage",
+    "policy_loss",
+    "constraint",
     "reduce",
     "adapter",
     "optimizer",
 )
 """Groups whose settings belong to the method; models, data and loggers do not."""
+
+_CREDIT = "Rewards and advantages, of a whole rollout, without gradient"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +43,7 @@ class Explanation:
 
     preset: Preset
     formula: Formula
+    credit: tuple[tuple[str, str], ...]
     symbols: dict[str, str]
     axes: dict[str, str]
     settings: dict[str, Any]
@@ -58,18 +66,19 @@ def main(arguments: list[str]) -> int:
 
 def explain(overrides: list[str]) -> Explanation:
     """What the overrides compose to. Raises ``ConfigError`` and ``Refused`` as a run would."""
-    from xpo.arrow import OffPolicy
+    from xpo.arrows import arrow_of, credit_of, formula_of
     from xpo.compose import build, compose_config
-    from xpo.explain.formula import formula
-    from xpo.explain.notes import needs, notes, symbols
+    from xpo.explain.notes import needs, notes
+    from xpo.explain.symbols import symbols
 
     composition = build(compose_config(overrides))
-    arrow = OffPolicy.of(composition, composition.reference.given)
-    composed = formula(arrow)
+    arrow = arrow_of(composition)
+    composed, credit = formula_of(arrow), credit_of(arrow)
     return Explanation(
         preset=read(composition.config["algo"]["name"]),
         formula=composed,
-        symbols=symbols(composed),
+        credit=credit,
+        symbols=symbols(*composed.definitions, *credit),
         axes={axis: composition.option(axis) for axis in AXES},
         settings=_settings(composition),
         needs=needs(composition, arrow),
@@ -93,9 +102,10 @@ def as_text(e: Explanation) -> str:
         [str(n), axis, value, survey[axis], _changed(e.preset.axes[axis], value)]
         for n, (axis, value) in enumerate(e.axes.items(), 1)
     ]
-    sections = {
+    sections: dict[str, list[str]] = {
         f"{e.preset.algo}: {e.preset.title} ({e.preset.paper})": [],
         "Objective": e.formula.text.splitlines(),
+        **({_CREDIT: aligned(e.credit).splitlines()} if e.credit else {}),
         "where": _columns([[name, meaning] for name, meaning in e.symbols.items()]),
         "LaTeX": e.formula.latex.splitlines(),
         "Axes": _columns([["", "axis", "value", "survey", ""], *axes]),
@@ -115,6 +125,7 @@ def as_json(e: Explanation) -> str:
         "title": e.preset.title,
         "paper": e.preset.paper,
         "formula": {"text": e.formula.text, "latex": e.formula.latex},
+        "advantages": dict(e.credit),
         "symbols": e.symbols,
         "axes": e.axes,
         "survey": e.preset.survey,

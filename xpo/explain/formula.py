@@ -18,6 +18,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xpo.explain.aligned import aligned
+
 if TYPE_CHECKING:
     from xpo.arrow import OffPolicy
 
@@ -42,8 +44,7 @@ class Formula:
 
     @property
     def text(self) -> str:
-        width = max(len(name) for name, _ in self.definitions)
-        return "\n".join(f"{name:<{width}} = {expression}" for name, expression in self.definitions)
+        return aligned(self.definitions)
 
 
 def formula(arrow: OffPolicy) -> Formula:

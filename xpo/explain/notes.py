@@ -3,112 +3,20 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING
 
+from xpo.explain.samples import about_gradient, about_samples, gradient_optimum, needs_samples
+from xpo.explain.symbols import SYMBOLS
+
 if TYPE_CHECKING:
-    from xpo.arrow import OffPolicy
+    from xpo.arrows import Arrow
     from xpo.compose.composition import Composition
-    from xpo.explain.formula import Formula
-
-SYMBOLS = {
-    "logp": "log-probability of a response token under the policy",
-    "ref_logp": "the same under the reference, without gradient",
-    "length": "trained tokens of a response, EOS included",
-    "shortest": "length of the prompt's shortest response",
-    "prefer": "K x K masses: response i was preferred over response j; they sum to 1 over a prompt",
-    "good": "mass of a response labelled good",
-    "bad": "mass of a response labelled bad",
-    "demo": "mass of a response as a demonstration",
-    "share": "how much a response counts among those of its prompt; they sum to 1",
-    "head": "what the trained head says of a response, or of two (log-odds that i beats j)",
-    "token_head": "what the trained head says at a response token",
-    "score": "score of a response, higher is better",
-    "prompt_value": "the critic's value of the prompt",
-    "value": "the critic's value of what stands before a response token",
-    "q1": "the first of the critic's two values of a response token, given what stands before it",
-    "q2": "the second",
-    "q1_logp": "log-softmax of the first over the vocabulary, at the token",
-    "q2_logp": "log-softmax of the second",
-    "slow_q": "the smaller one of two values of the token by slowly following copies, without gradient",
-    "last_t": "last_t(x): a response's x at its last token, 0 at the others",
-    "next_t": "next_t(x): x at the token after, 0 after the last",
-    "win": "K x K probabilities that response i beats response j",
-    "q": "q(x) = x, beside all samples of the step that it may be matched with",
-    "sum_q": "over those samples",
-    "meets": "how much of a margin stands, by size, where each of the reference's margins of the step does",
-    "ref_margin": "K x K margins of the reference: beta times differences of its log-probabilities",
-    "ref_margins": "the reference's margins of all pairs of the step, all ranks",
-    "with_bad": "how much of a response stands, by reward, where each bad one of the step does",
-    "with_good": "the same for bad responses and good ones",
-    "bad_rewards": "rewards of the step's responses in their role as bad ones, all ranks, no gradient",
-    "good_rewards": "the same as good ones",
-    "good_share": "the part of the step's labels that are good",
-    "bad_share": "the part that are bad",
-    "step_good": "mean over the step's rows of the good responses' mass times reward, no gradient",
-    "step_good_mass": "mean over the step's rows of their mass",
-    "step_bad": "the same of bad responses",
-    "step_bad_mass": "the same of bad responses",
-    "past_good": "sum over earlier steps of what step_good was, each times its factor a step",
-    "past_good_mass": "the same of step_good_mass",
-    "past_bad": "the same of step_bad",
-    "past_bad_mass": "the same of step_bad_mass",
-    "step_gap": "mean reward gap at beta 1 over the step's rows, all ranks, no gradient",
-    "past_gap": "usual_gap of the step before",
-    "kept_gap": "mean reward gap at beta 1 over the rows that are kept",
-    "drawn": "place of a row in a draw without replacement, likelier early if its gap is near usual_gap",
-    "count": "rows of the step, all ranks",
-    "z0": "max(0, mean reward of mismatched rows: prompts with others' responses), all ranks, no gradient",
-    "kl_ref": "KL(ref || policy) of the next token, over the whole vocabulary",
-    "log_sum_p2": "log of the sum over the vocabulary of squared next-token probabilities, no gradient",
-    "rival": "rival(k): log-probability of another token, drawn from the k likeliest ones",
-    "no_gradient": "the value, taken for a constant",
-    "given_margin": "K x K margins that the data bring",
-    "given_good": "mass of a response labelled good, as given",
-    "mean_order_nll": "mean_order_nll(s, r): -log of Plackett and Luce's likelihood of an order under r, in "
-    "expectation over the orders that they draw from s",
-    "prompt_logp": "log-probability of the prompt's tokens after the first",
-    "weight": "weight of a row, 0 for a filler",
-    "given_weight": "weight of a row as the data have it",
-    "density_ratio": "odds that a classifier gives a prompt to be one of a good row",
-    "rows": "sum of the weights over the optimizer step, all ranks",
-    "tokens": "demonstrated response tokens of the optimizer step, all ranks",
-    "scored_tokens": "response tokens of the optimizer step, responses by their shares, all ranks",
-    "prompt_length": "the prompt's tokens after the first",
-    "responses": "number of responses of the prompt",
-    "sum_p": "over the tokens of the prompt after the first",
-    "prompt_tokens": "prompt tokens of the optimizer step that are scored, all ranks",
-    "i": "i(x), j(x): a response's value in the rows or columns of a K x K table",
-    "sum_t": "over the tokens of a response",
-    "sum_k": "over the responses of a prompt",
-    "sum_ij": "over the ordered pairs of a prompt's responses",
-    "sum_j": "over the columns of a K x K table",
-    "max_j": "largest of a row of a K x K table",
-    "max_k": "largest over the responses of a prompt",
-    "sum_b": "over the prompts of the optimizer step, all ranks",
-    "log_odds": "log_odds(x) = x - log(1 - exp(x))",
-    "log_softmax": "log_softmax(x) = x - log(sum_k(exp(x)))",
-    "log_share": "log_share(x) = log(x / (x + swap(x))), 0 where nothing is",
-    "beta": "reward.beta",
-}
-"""Names that a formula may use without defining them. Where a formula defines one anew, both are right."""
 
 
-def symbols(formula: Formula) -> dict[str, str]:
-    """The meaning of each name that this formula uses."""
-    used = set(re.findall(r"[A-Za-z_]\w*", " ".join(expression for _, expression in formula.definitions)))
-    return {name: meaning for name, meaning in SYMBOLS.items() if name in used}
-
-
-def needs(c: Composition, arrow: OffPolicy) -> list[str]:
+def needs(c: Composition, arrow: Arrow) -> list[str]:
     """Data, models and passes without which the combination cannot run."""
-    low, high = c.arity.sizes
-    size = str(low) if low == high else f"{low} or more" if high is None else f"{low} to {high}"
-    found = [
-        f"rows with {' and '.join(sorted(arrow.needs))}, {size} response{'s' if size != '1' else ''} each",
-        _reference(c, arrow),
-        "samples from the policy during training" if c.sampling.samples else "no sampling during training",
-    ]
+    sampling = needs_samples(c) if c.sampling.samples else ["no sampling during training"]
+    found = [_rows(c, arrow), _reference(c, arrow), *sampling]
     for kind in sorted(arrow.statistic_rows):
         rows = {"step": "its own rows", "mismatched": "mismatched rows of it"}[kind]
         found.append(f"statistics of the whole optimizer step over {rows}, scored without gradient")
@@ -123,33 +31,54 @@ def needs(c: Composition, arrow: OffPolicy) -> list[str]:
     return found
 
 
-def _reference(c: Composition, arrow: OffPolicy) -> str:
+def _rows(c: Composition, arrow: Arrow) -> str:
+    """What the data must hold."""
+    if c.objective.policy_gradient:
+        return "prompts, and demonstrations to imitate beside them" if c.sft.merges else "prompts"
+    low, high = c.arity.sizes
+    size = str(low) if low == high else f"{low} or more" if high is None else f"{low} to {high}"
+    rows = f"rows with {' and '.join(sorted(arrow.needs))}, {size} response{'s' if size != '1' else ''} each"
+    return f"prompts, of which {rows}, are made" if c.sampling.samples else rows
+
+
+def _reference(c: Composition, arrow: Arrow) -> str:
     if not c.reference.given:
         return "no reference"
     how = "its log-probabilities can be cached" if c.reference.cacheable else "it follows the policy"
+    if c.objective.policy_gradient:
+        how = "it scores every rollout" + ("" if c.reference.cacheable else " and follows the policy")
     if any(statistic.needs_reference for statistic in arrow.token_statistics):
         how = "whole distributions of it are compared, so it is scored beside the policy"
     return f"a reference ({c.option('reference')}): {how}"
 
 
-def notes(c: Composition, arrow: OffPolicy) -> list[str]:
+def notes(c: Composition, arrow: Arrow) -> list[str]:
     """What the formula does not say by itself."""
     deviations = c.config["algo"].get("deviations", "none")
     found = [] if deviations == "none" else [f"Deviations from the paper: {deviations}."]
+    found += about_gradient(c) if c.objective.policy_gradient else _about_rows(c)
+    if c.sampling.samples:
+        found += about_samples(c)
+    if c.sft.merges:
+        found.append("The likelihood term pulls towards the demonstrations.")
+    return [*found, optimum(c)]
+
+
+def _about_rows(c: Composition) -> list[str]:
+    """Of losses of rows that are given, or made of samples."""
+    found = []
     if c.objective.reads_reward:
         found += _about_the_link(c)
     if c.reward_level.per_token:
         same = "The loss is that of whole responses, its link being linear. " if c.divergence.linear else ""
         found.append(f"{same}The rewards of held-out responses' tokens are written after training.")
-    if arrow.relabels:
+    if c.reward.relabels and "comparisons" in c.objective.needs:
         found.append(
             "The labels that rows came with only say which responses are compared; "
             f"who is preferred is the scorer's probability (reward={c.option('reward')})."
         )
     if c.polarity.negative_only:
         found.append("The preferred response counts as reward 0, that of any response under the reference.")
-    if c.sft.merges:
-        found.append("The likelihood term pulls towards the demonstrations.")
     if c.sft.parallel:
         found += c.sft.notes
     if c.label_noise.unbounded:
@@ -157,7 +86,7 @@ def notes(c: Composition, arrow: OffPolicy) -> list[str]:
             "The opposite label has negative mass: a loss that grows without end has no lower bound where "
             "labels are separable."
         )
-    return [*found, optimum(c)]
+    return found
 
 
 NO_OPTIMUM = "No exact optimum is claimed."
@@ -167,7 +96,7 @@ def optimum_is_known(c: Composition) -> bool:
     """Whether the loss has a known optimum on a whole population with labels as it takes them for."""
     from xpo.gold.target import has_target
 
-    return has_target(c)
+    return gradient_optimum(c) is not None if c.objective.policy_gradient else has_target(c)
 
 
 def optimum(c: Composition) -> str:
@@ -176,6 +105,8 @@ def optimum(c: Composition) -> str:
     if not optimum_is_known(c):
         told = c.config["algo"].get("optimises")
         return f"No exact optimum is claimed. The preset as it stands: {told}." if told else NO_OPTIMUM
+    if c.objective.policy_gradient:
+        return f"The policy at which its expected gradient is 0 is known: {gradient_optimum(c)}."
     fitted = {"log_odds": "r", "scores": "r", "win_rate": "P(y beats the reference)"}[c.objective.fits]
     fitted = "log(demonstrator / reference)" if c.feedback.contrasts else fitted
     if c.reward.relabels and c.reward_form.averages:

@@ -12,4 +12,10 @@ class Penalty:
     in_reward: ClassVar[bool] = False
     per_token: ClassVar[bool] = False  # the divergences of the next token, not of whole responses
     in_loss: ClassVar[bool] = False
+    adapts: ClassVar[bool] = False  # the factor beta follows what is measured
     linear_only: ClassVar[bool] = False  # means something for divergences with a linear link only
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What its settings do that its text does not say by itself."""
+        return ()

@@ -14,6 +14,18 @@ from xpo.penalty.base import Penalty
 from xpo.registry import register
 
 
+_NOTES = {
+    "link": "The penalty's gradient is that of the divergence of the next token.",
+    "k1": "The penalty estimates reverse KL without bias as a number, and its gradient is 0 on average: it holds "
+    "nothing and adds noise (penalty=reward, or estimator k2 or link, hold the policy).",
+    "k2": "The penalty's gradient is that of the reverse KL of the next token.",
+    "k3": "The penalty is a non-negative estimate of reverse KL with the gradient of the forward KL, which takes "
+    "reverse KL's place near the reference alone (penalty=reward, or estimator k2 or link, have reverse KL's).",
+}
+
+_VISITED = "It is taken at the states that were visited: what a token does to later states is left out."
+
+
 @register("penalty", "loss")
 @dataclass(frozen=True)
 class InLoss(Penalty):
@@ -51,6 +63,10 @@ class InLoss(Penalty):
             )
         log_ratio_BKT = masked(log_ratio_BKT, mask_BKT)
         return masked(self._term(divergence, log_ratio_BKT), mask_BKT)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (_NOTES[self.estimator], _VISITED)
 
     def text(self, link: Callable[[str], str]) -> str:
         """The term of a token as an expression in ``log_ratio``."""

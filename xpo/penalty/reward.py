@@ -52,8 +52,21 @@ class InReward(Penalty):
             raise ValueError(f"horizon must be null or at least 1, got {self.horizon}")
 
     @property
+    def adapts(self) -> bool:
+        return self.target is not None
+
+    @property
     def per_token(self) -> bool:
         return self.form == "token"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        if self.target is None:
+            return ()
+        return (
+            f"beta is multiplied by penalty_scale, which begins at 1 and follows the measured divergence to "
+            f"{self.target:g} nats a response: what is optimised is not known beforehand.",
+        )
 
     def terms(self, divergence: Divergence, log_ratio_BKT: Tensor, mask_BKT: Tensor) -> tuple[Tensor, Tensor]:
         """reward_BKT and own_BKT (see the advantage group), of log pi - log ref per token; zeros outside."""
@@ -68,6 +81,13 @@ class InReward(Penalty):
             return -link_BKT, none_BKT
         value_BKT = masked(divergence.value(log_ratio_BKT), mask_BKT)
         return -value_BKT, value_BKT - link_BKT
+
+    def terms_text(self, divergence: Divergence) -> tuple[str, str]:
+        """What ``terms`` take off, as expressions in ``log_ratio``; the second is empty where there is none."""
+        if self.form == "response":
+            return f"last_t({divergence.text('sum_t(log_ratio)')})", ""
+        link = divergence.text("log_ratio")
+        return (link, "") if divergence.linear else ("f_over_u(log_ratio)", f"{link} - f_over_u(log_ratio)")
 
     def adapted(self, scale: float, observed: float, responses: int) -> float:
         """The factor of beta after a rollout of so many responses that diverged by ``observed`` nats each.

@@ -46,6 +46,15 @@ class PolicyLoss(ABC):
         """What is worth watching, without gradient."""
         return {}
 
+    @property
+    def definitions(self) -> tuple[tuple[str, str], ...]:
+        """Names that its text uses beside them, each with an expression of names before it."""
+        return ()
+
     @abstractmethod
     def text(self) -> str:
         """The loss of one token as an expression in ``logp``, ``old_logp`` and ``advantage``."""
+
+    @abstractmethod
+    def latex(self) -> str:
+        """The same in LaTeX, in A_t."""

@@ -93,16 +93,32 @@ class Clip(PolicyLoss):
             found["clip_ratio/dual_mean"] = (ratio > self.dual) & (advantage < 0)
         return {name: ((value * count).sum(), count.sum()) for name, value in found.items()}
 
-    def text(self) -> str:
+    @property
+    def definitions(self) -> tuple[tuple[str, str], ...]:
         """Without the guard ``log_limit``."""
-        log_ratio = {
-            "token": "logp - old_logp",
-            "mean": "sum_t(logp - old_logp) / length",
-            "sum": "sum_t(logp - old_logp)",
+        whole = "every_t(no_gradient(exp({}))) * exp(logp - no_gradient(logp))"
+        ratio = {
+            "token": "exp(logp - old_logp)",
+            "mean": whole.format("sum_t(logp - old_logp) / length"),
+            "sum": whole.format("sum_t(logp - old_logp)"),
         }[self.level]
-        ratio = f"exp({log_ratio})"
-        clipped = f"minimum(maximum({ratio}, {1 - self.low:g}), {1 + self.high:g})"
-        loss = f"maximum(-advantage * {ratio}, -advantage * {clipped})"
+        return (("ratio", ratio),)
+
+    def text(self) -> str:
+        clipped = f"minimum(maximum(ratio, {1 - self.low:.10g}), {1 + self.high:.10g})"
+        loss = f"maximum(-advantage * ratio, -advantage * {clipped})"
         if self.dual is None:
             return loss
         return f"where(advantage > 0, {loss}, minimum({loss}, -advantage * {self.dual:g}))"
+
+    def latex(self) -> str:
+        ratio = {
+            "token": r"\frac{\pi_\theta(y_t \mid x, y_{<t})}{\pi_\mathrm{old}(y_t \mid x, y_{<t})}",
+            "mean": r"\left(\frac{\pi_\theta(y \mid x)}{\pi_\mathrm{old}(y \mid x)}\right)^{1 / |y|}",
+            "sum": r"\frac{\pi_\theta(y \mid x)}{\pi_\mathrm{old}(y \mid x)}",
+        }[self.level]
+        clipped = rf"\operatorname{{clip}}(s_t, {1 - self.low:.10g}, {1 + self.high:.10g})"
+        loss = rf"\max\left(-A_t s_t, -A_t\, {clipped}\right)"
+        if self.dual is not None:
+            loss = rf"\min\left({loss}, {self.dual:g} |A_t|\right)"
+        return rf"{loss},\quad s_t = {ratio}"

@@ -29,3 +29,6 @@ class Reinforce(PolicyLoss):
 
     def text(self) -> str:
         return "-advantage * logp"
+
+    def latex(self) -> str:
+        return r"-A_t \log\pi_\theta(y_t \mid x, y_{<t})"

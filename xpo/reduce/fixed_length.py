@@ -22,6 +22,7 @@ class FixedLength:
 
     per_token: ClassVar[bool] = False  # fits objectives that are sums over tokens only
     needs_tokens: ClassVar[bool] = True  # fits losses that are kept per token only
+    notes: ClassVar[tuple[str, ...]] = ()  # what its text does not say by itself
 
     length: int = 256
 
@@ -39,6 +40,9 @@ class FixedLength:
 
     def of_tokens_text(self, x: str) -> str:
         return f"sum_t({x}) / {self.length!r}"
+
+    def of_tokens_latex(self, x: str) -> str:
+        return rf"\frac{{1}}{{{self.length}}} \sum_t {x}"
 
     def text(self) -> str:
         return "rows"

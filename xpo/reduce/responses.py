@@ -22,6 +22,10 @@ class Responses:
 
     per_token: ClassVar[bool] = False  # fits objectives that are sums over tokens only
     needs_tokens: ClassVar[bool] = True  # fits losses that are kept per token only
+    notes: ClassVar[tuple[str, ...]] = (
+        "A token of a long response counts less than one of a short response: what is bad is punished less the "
+        "longer it is (reduce=fixed_length and reduce=tokens count all tokens alike).",
+    )
 
     def __call__(self, loss_B: Tensor, batch: Batch) -> tuple[Tensor, float]:
         """This micro-batch's numerator and the whole step's denominator."""
@@ -33,6 +37,9 @@ class Responses:
 
     def of_tokens_text(self, x: str) -> str:
         return f"sum_t({x}) / length"
+
+    def of_tokens_latex(self, x: str) -> str:
+        return rf"\frac{{1}}{{|y|}} \sum_t {x}"
 
     def text(self) -> str:
         return "rows"

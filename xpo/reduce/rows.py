@@ -18,6 +18,7 @@ class Rows:
 
     per_token: ClassVar[bool] = False  # fits objectives that are sums over tokens only
     needs_tokens: ClassVar[bool] = False  # fits losses that are kept per token only
+    notes: ClassVar[tuple[str, ...]] = ()  # what its text does not say by itself
 
     def __call__(self, loss_B: Tensor, batch: Batch) -> tuple[Tensor, float]:
         """This micro-batch's numerator and the whole step's denominator."""
@@ -29,6 +30,9 @@ class Rows:
 
     def of_tokens_text(self, x: str) -> str:
         return f"sum_t({x})"
+
+    def of_tokens_latex(self, x: str) -> str:
+        return rf"\sum_t {x}"
 
     def text(self) -> str:
         return "rows"

@@ -86,5 +86,10 @@ class Explicit:
     def score_text(self) -> str:
         return f"score / {self.scale!r}"
 
+    def sample_text(self) -> str:
+        """What a policy gradient takes a sample's score for."""
+        scaled = "score" if self.scale == 1 else self.score_text()
+        return scaled if self.clip is None else f"minimum(maximum({scaled}, -{self.clip!r}), {self.clip!r})"
+
     def score_latex(self) -> str:
         return rf"s / {self.scale}"
