@@ -155,3 +155,26 @@ def test_a_bad_edit_ends_the_run_with_its_line(tmp_path: Path) -> None:
     answer(tmp_path, choice=3)
     with pytest.raises(DataError, match="to_label.jsonl:1: choice must be 1 to 2"):
         Human()([PAIR], desk(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        [1],
+        "x",
+        5,
+        {},
+        {"choice": 1, "scores": [1, 2]},
+        {"foo": 1},
+        {"choice": 3},
+        {"scores": [1, 10**400]},
+        None,
+    ],
+    ids=str,
+)
+def test_what_is_no_label_in_the_store_is_asked_for_anew(tmp_path: Path, stored: Any) -> None:
+    Store(tmp_path / "cache" / "labels" / "human.jsonl").put(content_key(PAIR), stored)
+    with pytest.raises(Waiting, match="1 of 1 rows have no label"):
+        Human()([PAIR], desk(tmp_path))
+    answer(tmp_path, choice=2)
+    assert Human()([PAIR], desk(tmp_path))[0].ranks == (1, 0)

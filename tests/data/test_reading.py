@@ -160,3 +160,13 @@ def test_keys_that_this_path_does_not_read(write: Callable[..., str]) -> None:
         read(path, split="dev")
     with pytest.raises(DataError, match="data.subset=en is for data sets of the hub"):
         read(path, subset="en")
+
+
+def test_a_key_twice_is_refused_or_skipped(write: Callable[..., str]) -> None:
+    twice = '{"prompt": "p", "chosen": " a", "chosen": " b", "rejected": " c"}'
+    path = write("\n".join([*map(json.dumps, ROWS), twice]))
+    with pytest.raises(DataError, match=r":5: the key 'chosen' stands more than once in an object"):
+        read(path)
+    assert read(path, on_bad_row="skip") == EXPECTED
+    with pytest.raises(DataError, match="the key 'chosen' stands more than once"):
+        read(write(f"[{twice}, {twice}]", "rows.json"))

@@ -19,7 +19,7 @@ CHAT = Record((Message("user", "q"),), ((Message("assistant", "a"),),), where="f
 def file_of(tmp_path: Path, *changes: dict[str, Any]) -> Path:
     """A file whose last row has these changes."""
     path = tmp_path / "to_label.jsonl"
-    write_asked(path, [asked_of(CHAT, "k1", ("label",)), asked_of(LIST, "k2", ("choice", "scores"))])
+    write_asked(path, [asked_of(CHAT, ("label",)), asked_of(LIST, ("choice", "scores"))])
     lines = path.read_text(encoding="utf-8").split("\n")
     for change in changes:
         lines[1] = json.dumps({**json.loads(lines[1]), **change})
@@ -71,7 +71,16 @@ def test_one_response_is_good_or_bad() -> None:
         ({"choice": 1, "scores": [1, 2, 3]}, "choice and scores are given: give one of them"),
         ({"chioce": 1}, "nothing reads 'chioce'; .* Did you mean 'choice'"),
         ({"key": None}, "it has no key and prompt of a run"),
-        ({"key": "k1"}, "the row of line 1 stands here again"),
+        (json.loads(asked_of(CHAT, ("label",)).as_json()), "the row of line 1 stands here again"),
+        ({"scores": [1, 2, 10**400]}, "scores must be 3 finite numbers"),
+        (
+            {"completions": ["y", "x", "z"], "choice": 1},
+            "its prompt and completions are not those that its key",
+        ),
+        ({"completions": ["x", "y", "z."]}, "they were edited or moved"),
+        ({"prompt": "another"}, "they were edited or moved"),
+        ({"prompt": [{"rule": "q"}]}, "they were edited or moved"),
+        ({"key": "abc", "choice": 1}, "not those that its key stands for"),
         ({"completions": "x"}, "completions must be a list of responses"),
     ],
     ids=str,
@@ -93,4 +102,11 @@ def test_what_is_no_text(tmp_path: Path) -> None:
     path = tmp_path / "to_label.jsonl"
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(DataError, match="cannot be read"):
+        read_asked(path)
+
+
+def test_a_key_twice_is_told_with_its_line(tmp_path: Path) -> None:
+    path = file_of(tmp_path, {"choice": 1})
+    path.write_text(path.read_text().replace('"choice": 1', '"choice": 1, "choice": 2'))
+    with pytest.raises(DataError, match="to_label.jsonl:2: the key 'choice' stands more than once"):
         read_asked(path)

@@ -59,7 +59,7 @@ def waiting(
     tmp_path: Path, ways: tuple[str, ...] = ("choice", "scores"), records: Sequence[Record] = RECORDS
 ) -> Path:
     path = tmp_path / "to_label.jsonl"
-    write_asked(path, [asked_of(record, f"key {i}", ways) for i, record in enumerate(records)])
+    write_asked(path, [asked_of(record, ways) for record in records])
     return path
 
 

@@ -76,7 +76,11 @@ class _Answers:
                 self._store.put(key, dict(row.said))
             return with_label(record, row.said)
         known = self._store.get(key)
-        if known is None or objection_to(known, size) or _objection(with_label(record, known), self._desk):
+        if (
+            not isinstance(known, dict)
+            or objection_to(known, size)
+            or _objection(with_label(record, known), self._desk)
+        ):
             return None
         return with_label(record, known)
 
@@ -87,7 +91,7 @@ class _Answers:
         for record in records:
             key = content_key(record)
             if key not in rows:
-                rows[key] = asked_of(record, key, self._ways(record))
+                rows[key] = asked_of(record, self._ways(record))
         if len(rows) > len(self._file):
             write(self._path, list(rows.values()))
 

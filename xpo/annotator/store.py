@@ -47,5 +47,5 @@ class Store:
             try:
                 entry = json.loads(line)
                 self._values[entry["key"]] = entry["value"]
-            except (ValueError, TypeError, KeyError):  # cut short when a process was killed
+            except (ValueError, TypeError, KeyError, RecursionError):  # cut short, or damaged
                 continue

@@ -18,6 +18,20 @@ OnBad = Callable[[BadRow], None]
 """Stops at a bad row, or counts it."""
 
 
+class Repeated(ValueError):
+    """An object of JSON with a key twice: which value is meant nobody knows."""
+
+
+def unlike(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An ``object_pairs_hook``: ``Repeated`` for keys that are not different."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise Repeated(f"the key {twice!r:.60} stands more than once in an object: keep one of them")
+    return found
+
+
 def read_lines(path: Path, on_bad: OnBad) -> list[Raw]:
     """One JSON object a line; blank lines are passed over. ``where`` is "file:line"."""
     rows = []
@@ -39,13 +53,15 @@ def read_json(path: Path, on_bad: OnBad) -> list[Raw]:
     if not text.strip():
         return []
     try:
-        content = json.loads(text)
+        content = json.loads(text, object_pairs_hook=unlike)
     except json.JSONDecodeError as error:
         if error.msg == "Extra data":
             return read_lines(path, on_bad)
         raise DataError(
             f"{path}:{error.lineno}: not valid JSON at column {error.colno}: {error.msg}"
         ) from None
+    except Repeated as error:
+        raise DataError(f"{path}: {error}") from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: no JSON that can be read: {error}") from None
     if isinstance(content, dict):
@@ -68,11 +84,13 @@ def _objects(content: list[Any], path: str, on_bad: OnBad) -> Iterator[Raw]:
 
 def _line(line: bytes, where: str) -> dict[str, Any]:
     try:
-        row = json.loads(line.decode("utf-8-sig").rstrip("\r\n"))
+        row = json.loads(line.decode("utf-8-sig").rstrip("\r\n"), object_pairs_hook=unlike)
     except UnicodeDecodeError as error:
         raise BadRow(where, "not UTF-8", f"not UTF-8 at byte {error.start + 1} of the line") from None
     except json.JSONDecodeError as error:
         raise BadRow(where, "broken JSON", f"not valid JSON at column {error.colno}: {error.msg}") from None
+    except Repeated as error:
+        raise BadRow(where, "a key twice", str(error)) from None
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets as deep
         raise BadRow(where, "broken JSON", f"no JSON that can be read: {error}") from None
     if not isinstance(row, dict):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xpo.annotator.base import content_key
+from xpo.annotator.verdict import is_finite
 from xpo.compose.errors import did_you_mean
 from xpo.data.errors import DataError
-from xpo.data.record import Record
+from xpo.data.lines import Repeated, unlike
+from xpo.data.record import Message, Record
 from xpo.run.files import write_text
 
 FILE = "to_label.jsonl"
@@ -50,10 +52,10 @@ def ways_for(size: int) -> tuple[str, ...]:
     return ("choice", "scores") if size > 1 else ("label", "scores")
 
 
-def asked_of(record: Record, key: str, ways: tuple[str, ...]) -> Asked:
+def asked_of(record: Record, ways: tuple[str, ...]) -> Asked:
     """The question that a record is."""
     completions = tuple(_objects(response) for response in record.responses)
-    return Asked(key, _objects(record.prompt), completions, ways, where=record.where)
+    return Asked(content_key(record), _objects(record.prompt), completions, ways, where=record.where)
 
 
 def with_label(record: Record, said: Mapping[str, Any]) -> Record:
@@ -70,6 +72,8 @@ def with_label(record: Record, said: Mapping[str, Any]) -> Record:
 
 def objection_to(said: Mapping[str, Any], size: int) -> str:
     """What is wrong with a label of so many responses; empty if nothing is."""
+    if len(said) != 1 or not said.keys() <= WAYS.keys():
+        return f"a label is one of {', '.join(WAYS)}, got {said!r:.60}"
     ((way, value),) = said.items()
     if way not in ways_for(size):
         return f"{way} says nothing of {size} response{'s' * (size > 1)}: give {' or '.join(ways_for(size))}"
@@ -78,7 +82,7 @@ def objection_to(said: Mapping[str, Any], size: int) -> str:
     if way == "choice":
         number = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= size
         return "" if number or value == "tie" else f"choice must be 1 to {size}, or tie, got {value!r:.60}"
-    if not isinstance(value, list | tuple) or len(value) != size or not all(map(_is_number, value)):
+    if not isinstance(value, list | tuple) or len(value) != size or not all(map(is_finite, value)):
         return f"scores must be {size} finite numbers, one for each response, got {value!r:.60}"
     return ""
 
@@ -103,8 +107,31 @@ def write_asked(path: Path, rows: Sequence[Asked]) -> None:
 
 
 def _row(where: str, line: int, text: str) -> Asked:
+    row = _object(where, text)
+    said = {way: row[way] for way in WAYS if row.get(way) is not None}
+    if len(said) > 1:
+        raise DataError(f"{where}: {' and '.join(said)} are given: give one of them, null for the other")
+    size = len(row["completions"])
+    problem = objection_to(said, size) if said else ""
+    if problem:
+        raise DataError(f"{where}: {problem}")
+    if _key_of(row) != row["key"]:
+        raise DataError(
+            f"{where}: its prompt and completions are not those that its key stands for: they were edited or "
+            "moved, and the label would be of other texts. Put them back, or take the line away: the run "
+            "writes it anew"
+        )
+    ways = tuple(way for way in WAYS if way in row) or ways_for(size)
+    texts = tuple(row["completions"])
+    return Asked(row["key"], row["prompt"], texts, ways, said or None, str(row.get("where", "")), line)
+
+
+def _object(where: str, text: str) -> dict[str, Any]:
+    """A line as an object with key, prompt and completions, and no column that nothing reads."""
     try:
-        row = json.loads(text)
+        row = json.loads(text, object_pairs_hook=unlike)
+    except Repeated as error:
+        raise DataError(f"{where}: {error}") from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: not valid JSON: {error}") from None
     if not isinstance(row, dict) or not isinstance(row.get("key"), str) or "prompt" not in row:
@@ -115,22 +142,22 @@ def _row(where: str, line: int, text: str) -> Asked:
         if name not in _COLUMNS:
             near = did_you_mean(name, _COLUMNS)
             raise DataError(f"{where}: nothing reads {name!r}; a label is {', '.join(WAYS)}.{near}")
-    said = {way: row[way] for way in WAYS if row.get(way) is not None}
-    if len(said) > 1:
-        raise DataError(f"{where}: {' and '.join(said)} are given: give one of them, null for the other")
-    size = len(row["completions"])
-    problem = objection_to(said, size) if said else ""
-    if problem:
-        raise DataError(f"{where}: {problem}")
-    ways = tuple(way for way in WAYS if way in row) or ways_for(size)
-    texts = tuple(row["completions"])
-    return Asked(row["key"], row["prompt"], texts, ways, said or None, str(row.get("where", "")), line)
+    return row
+
+
+def _key_of(row: Mapping[str, Any]) -> str:
+    """Of the texts that stand in a row; empty if they are none."""
+    try:
+        return content_key(Record(_text(row["prompt"]), tuple(map(_text, row["completions"]))))
+    except (KeyError, TypeError):
+        return ""
+
+
+def _text(written: Any) -> Any:
+    """What ``_objects`` wrote."""
+    return written if isinstance(written, str) else tuple(Message(**one) for one in written)
 
 
 def _objects(text: Any) -> Any:
     """A text, or messages as objects."""
     return text if isinstance(text, str) else [{"role": m.role, "content": m.content} for m in text]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
