@@ -172,13 +172,35 @@ def test_a_model_of_whole_responses_has_no_parts(tmp_path: Path):
         RewardModel(path, parts="mean")
 
 
-def test_a_solution_beyond_the_window_is_no_score(tmp_path: Path):
-    saved = load_reward(folder(tmp_path))
-    long = Record("Q:", ("a\n" * 60,), where="f:9")
-    with pytest.raises(UserError, match=r"f:9: response 0 does not fit into .* 64 tokens: \d+ of its parts"):
-        next(judged_parts(saved, [long]))
-    with pytest.raises(UserError, match="f:1: a response has no text that could be scored"):
-        next(judged_parts(saved, [Record("Q:", (" \n",), where="f:1")]))
+def test_parts_beyond_the_window_have_no_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """64 tokens: of BOS, "Q:" and "a\\n" 60 times, each byte a token, 61 of the response stay: 31 parts."""
+    path = folder(tmp_path)
+    saved = load_reward(path)
+    long, one = (
+        Record("Q:", ("a\n" * 60, "one\n\n two"), where="f:9"),
+        Record("Q:", ("b" * 90,), where="f:10"),
+    )
+    ((judged, short),) = judged_parts(saved, [long])
+    assert [part.end for part in judged.parts] == list(range(1, 62, 2)) and len(short.parts) == 2
+    torch.testing.assert_close(judged.logit_MS, fed_alone(path, "Q:", "a\n" * 60, tuple(range(1, 62, 2))))
+    assert saved.reader.counts.noted == {"part cut off": 29}
+    ((cut,),) = judged_parts(saved, [one])
+    torch.testing.assert_close(cut.logit_MS, fed_alone(path, "Q:", "b" * 90, (61,)))
+    assert saved.reader.counts.noted == {"part cut off": 29, "first part cut": 1}
+    RewardModel(path)([long, one], Desk(tmp_path / "cache"))
+    assert "model's window: first part cut 1 times, part cut off 29 times" in capsys.readouterr().out
+
+
+def test_what_cannot_be_read_is_the_row_whose_turn_it_is(tmp_path: Path):
+    """After what was said of the rows before it, and once."""
+    path = folder(tmp_path)
+    blank = Record("Q:", (" \n",), where="f:7")
+    found = judged_parts(load_reward(path), [SOLUTIONS, blank])
+    assert len(next(found)) == 2
+    with pytest.raises(UserError, match="^f:7: a response has no text that could be scored"):
+        next(found)
+    with pytest.raises(UserError, match="^f:7: a response has no text"):
+        RewardModel(path)([SOLUTIONS, blank], Desk(tmp_path / "cache"))
 
 
 def test_broken_scores_are_caught(monkeypatch: pytest.MonkeyPatch):

@@ -13,9 +13,9 @@ from torch import Tensor
 from xpo.annotator.base import Desk, Labeller, Verdict
 from xpo.data.record import Record
 from xpo.registry import register
-from xpo.reward_model.ask import hash_of, load, scores_alone, tell_cuts
+from xpo.reward_model.ask import hash_of, load, place, scores_alone, tell_cuts
 from xpo.reward_model.saved import TOKENS
-from xpo.reward_model.solution import by_parts, rewards
+from xpo.reward_model.solution import rewards
 
 KEY = "annotator.path"
 
@@ -43,7 +43,7 @@ class RewardModel(Labeller):
     tokens: int = TOKENS
 
     def __post_init__(self) -> None:
-        if not self.paths or len(set(self.paths)) < len(self.paths):
+        if not self.paths or len({place(path) for path in self.paths}) < len(self.paths):
             raise ValueError(f"path must be a model or several different ones, got {self.path!r}")
         if (self.combine == "uncertainty") != (self.penalty is not None):
             raise ValueError(
@@ -74,7 +74,7 @@ class RewardModel(Labeller):
         """Scores and wins; ``why`` has each member's scores where there are several."""
         models = [load(path, KEY, pairs=False) for path in self.paths]
         self._check_members(sum(model.members for model in models))
-        self._check_parts(any(by_parts(model) for model in models))
+        self._check_parts(any(model.by_parts for model in models))
         how = self.parts or "product"
         for said in zip(*(rewards(model, records, how, self.tokens) for model in models), strict=True):
             members = [opinion.reward_BK for opinions in said for opinion in opinions]

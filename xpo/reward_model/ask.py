@@ -74,6 +74,12 @@ def _hash_of(path: str, key: str, files: Stamp) -> str:
     return load_reward(path, key, device="cpu").fingerprint
 
 
+def place(path: str) -> str:
+    """A folder by its one full name, however it was spelt; a hub name as it is."""
+    folder = Path(path).expanduser()
+    return str(folder.resolve()) if folder.exists() else path
+
+
 def stamp(path: str) -> Stamp:
     """Names, sizes and times of a folder's files; empty for a hub name."""
     folder = Path(path).expanduser()
@@ -87,6 +93,7 @@ def tell_cuts(models: Sequence[SavedReward], names: Sequence[str]) -> None:
         listed = cuts(model.reader.counts)
         if listed:
             say(f"{name}: texts longer than the model's window: {listed}")
+        model.reader.counts.noted.clear()  # the model is kept, and asked about other rows
 
 
 def cuts(counts: Counts) -> str:

@@ -7,42 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from xpo import __version__
-
-_POINTWISE = """```python
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-folder = "."  # this folder
-tokenizer = AutoTokenizer.from_pretrained(folder)
-model = AutoModelForSequenceClassification.from_pretrained(folder)
-text = "the prompt" + " the response" + tokenizer.eos_token
-score = model(**tokenizer(text, return_tensors="pt")).logits[0]  # of each member of the head
-```
-
-"""
-
-
-_PARTS = """```python
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-folder = "."  # this folder
-tokenizer = AutoTokenizer.from_pretrained(folder)
-model = AutoModelForSequenceClassification.from_pretrained(folder)
-prompt, steps = "the prompt", ["the first step", "the second"]
-so_far = [prompt + "\\n".join(steps[: j + 1]) for j in range(len(steps))]
-logits = [model(**tokenizer(text, return_tensors="pt")).logits[0] for text in so_far]  # sigmoid: P(right)
-```
-
-The score is read at the last token of each part (a step of a solution, a sentence of an answer): give the
-text **up to the end of a part**, without EOS, as the classifier of transformers reads the last token it gets.
-`xpo.reward_model.solution` reads all parts in one pass, and has the scores of solutions (product, minimum,
-mean) and of tokens; config.json says under `xpo` how responses are taken apart.
-
-"""
+from xpo.reward_model.usage import Apart, of_pairs, of_parts, of_wholes
 
 _TOKENS = (
     "What transformers returns is the score of the **last token alone**; the reward is the scores of all "
-    "tokens of the response, pooled as `xpo.length` in config.json says: "
-    "`xpo.reward_model.saved.load_reward(folder).opinions(records)`. "
+    "tokens of the response, pooled as `xpo.length` in config.json says, and so xpo's is to be taken. "
 )
 
 
@@ -57,7 +26,7 @@ class Reads:
     """What is read: two responses, the parts of one, or all its tokens; else its last token."""
 
     pairs: bool = False
-    parts: bool = False
+    parts: Apart | None = None
     tokens: bool = False
     together: bool = False  # two responses, one after the other
 
@@ -103,14 +72,11 @@ def reward_card(card: RewardCard) -> str:
 
 
 def _use(card: RewardCard) -> str:
-    if card.reads.pairs:
-        return _pairs() + (_TOGETHER if card.reads.together else "")
-    how = _PARTS if card.reads.parts else _POINTWISE
-    return (
-        how
-        + (_TOKENS if card.reads.tokens else "")
-        + (_cost(card) if card.sign < 0 else _offset(card.offset))
-    )
+    reads = card.reads
+    if reads.pairs:
+        return of_pairs() + (_TOGETHER if reads.together else "")
+    how = of_parts(reads.parts) if reads.parts else of_wholes("the sign" if card.sign < 0 else "the offset")
+    return how + (_TOKENS if reads.tokens else "") + (_cost(card) if card.sign < 0 else _offset(card.offset))
 
 
 def _labeller(card: RewardCard) -> str:
@@ -142,11 +108,4 @@ def _offset(offset: tuple[float, ...]) -> str:
         f"What transformers returns is **reward + offset**, with offset {told}: the mean score of "
         "demonstrations, which have reward 0 on average once it is taken off. It stands in config.json under "
         "`xpo.offset`; xpo takes it off. Differences of two responses to a prompt are the same either way."
-    )
-
-
-def _pairs() -> str:
-    return (
-        "It says how surely one response beats another, so that a response alone has no score: "
-        "`xpo.reward_model.saved.load_reward(folder).opinions(records)` gives the log-odds of all pairs."
     )

@@ -13,7 +13,6 @@ import torch
 
 from xpo import registry
 from xpo.contracts import Batch, StepTotals
-from xpo.data.record import Record
 from xpo.data.truncate import for_two
 from xpo.errors import UserError
 from xpo.judge.windows import in_windows
@@ -21,6 +20,7 @@ from xpo.model.loaded import best_device, fingerprint
 from xpo.reward_model.folder import GROUPS, Meaning, linear_score
 from xpo.reward_model.heads import Opinion, RewardHead
 from xpo.reward_model.load import Classifier, load_classifier
+from xpo.reward_model.plain import Rows, as_records
 from xpo.reward_model.read import Judge
 from xpo.reward_model.texts import ForeignReader, OwnReader, Reader, limits_of
 from xpo.run.manifest import hash_template, hash_text, hash_tokenizer
@@ -33,7 +33,7 @@ TOKENS = 16_384
 """Positions of a forward pass, padding included."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SavedReward:
     """What each member of a saved head says of texts or tokens: rewards in nats, higher is better.
 
@@ -47,10 +47,21 @@ class SavedReward:
     reader: Reader
     meaning: Meaning | None
 
+    def __repr__(self) -> str:
+        """One line: the modules inside would fill a screen."""
+        of = "two responses" if self.of_pairs else "parts of responses" if self.by_parts else "responses"
+        about = f"opinions of {of}, members={self.members}, window={self.window}"
+        return f"SavedReward({type(self.model).__name__}, {about})"
+
     @property
     def of_pairs(self) -> bool:
         """Whether log-odds of two responses are given, and no score of one."""
         return bool(self.judge.parts.reward_form.of_pairs)
+
+    @property
+    def by_parts(self) -> bool:
+        """Whether parts of responses are judged, and no whole ones."""
+        return self.meaning is not None and self.meaning.by_parts
 
     @property
     def members(self) -> int:
@@ -74,20 +85,21 @@ class SavedReward:
         tokenizer = hash_tokenizer(self.tokenizer), str(hash_template(self.tokenizer))
         return hash_text(fingerprint(self.model), *tokenizer, repr(meaning))
 
-    def opinions(self, records: Sequence[Record], tokens: int = TOKENS) -> Iterator[tuple[Opinion, ...]]:
-        """Each record's opinions: K rewards, and K x K log-odds of a model of pairs.
+    def opinions(self, rows: Rows, tokens: int = TOKENS) -> Iterator[tuple[Opinion, ...]]:
+        """Each row's opinions: K rewards, and K x K log-odds of a model of pairs.
 
-        ``tokens`` is the number of positions of a forward pass. A record that cannot be read raises
-        ``UserError`` when it is its turn.
+        A row is a record, or ``{"prompt": ..., "completions": [...]}``. ``tokens`` is the number of positions
+        of a forward pass. A row that cannot be read raises ``UserError`` when it is its turn. Of a model of
+        steps or spans see ``xpo.reward_model.solution.judged_parts``.
         """
-        yield from in_windows(records, self.reader.row, self._positions, self._judged, tokens)
+        yield from in_windows(as_records(rows), self.reader.row, self._positions, self._judged, tokens)
 
     def of_tokens(self, rows: Sequence[TokenRow], tokens: int = TOKENS) -> Iterator[tuple[Opinion, ...]]:
         """The same for prompts and responses as token ids of the model's own vocabulary, EOS included."""
         yield from in_windows(rows, self._fitting, self._positions, self._judged, tokens)
 
     def of_samples(
-        self, rows: Sequence[TokenRow], tokenizer: Any, records: Callable[[], Sequence[Record]]
+        self, rows: Sequence[TokenRow], tokenizer: Any, records: Callable[[], Rows]
     ) -> Iterator[tuple[Opinion, ...]]:
         """A policy's samples, as they are where its tokenizer is this model's, else by their texts.
 

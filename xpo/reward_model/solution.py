@@ -18,7 +18,9 @@ from xpo.data.segments import Part, beginning, content, visible
 from xpo.data.tokenize import spelled
 from xpo.data.truncate import Limits
 from xpo.errors import UserError
+from xpo.judge.windows import until_error
 from xpo.reward_model.heads import Opinion
+from xpo.reward_model.plain import Rows, as_records
 from xpo.reward_model.saved import TOKENS, SavedReward
 from xpo.reward_model.texts import limits_of
 from xpo.scoring.pack import TokenRow
@@ -55,21 +57,21 @@ SCORES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def judged_parts(
-    saved: SavedReward, records: Sequence[Record], tokens: int = TOKENS
-) -> Iterator[tuple[Judged, ...]]:
-    """For each record what is said of each of its responses.
+def judged_parts(saved: SavedReward, rows: Rows, tokens: int = TOKENS) -> Iterator[tuple[Judged, ...]]:
+    """For each row what is said of each of its responses.
 
-    Responses are taken apart as in training: at the ends that a record gives (``steps``), else by the rule of
-    the folder. ``tokens`` are positions of a forward pass. Raises ``UserError`` for a model of whole
-    responses, and for a response that does not fit into the model's window.
+    A row is a record, or ``{"prompt": ..., "completions": [whole responses]}``. Responses are taken apart as
+    in training: at the ends that a record gives (``steps``), else by the rule of the folder. Parts beyond
+    the model's window have no say; of a response whose first part does not fit, what is left of it is read.
+    Both are counted in ``saved.reader.counts``. ``tokens`` are positions of a forward pass. Raises
+    ``UserError`` for a model of whole responses, and when it is the turn of a response without text.
     """
-    if not by_parts(saved):
+    if not saved.by_parts:
         raise UserError(
             "this reward model scores whole responses, and knows no parts of them: train one with "
             "reward_level=step or span (algo=reward_prm, reward_span), or ask it for opinions"
         )
-    asked = [_Asked.of(saved, record) for record in records]
+    asked, error = until_error(_Asked.of(saved, record) for record in as_records(rows))
     said = saved.of_tokens([row for one in asked for row in one.rows], tokens)
     for one in asked:
         reward_RMK = [torch.stack([o.reward_BK for o in next(said)]) for _ in one.rows]
@@ -77,23 +79,25 @@ def judged_parts(
             Judged(parts, reward_RMK[r][:, places])
             for parts, (r, places) in zip(one.parts, one.places, strict=True)
         )
+    if error is not None:
+        raise error
 
 
 def rewards(
-    saved: SavedReward, records: Sequence[Record], how: str = "product", tokens: int = TOKENS
+    saved: SavedReward, rows: Rows, how: str = "product", tokens: int = TOKENS
 ) -> Iterator[tuple[Opinion, ...]]:
-    """Each member's opinion of each record's responses as wholes: of a model of parts the log score."""
-    if not by_parts(saved):
-        yield from saved.opinions(records, tokens)
+    """Each member's opinion of each row's responses as wholes: of a model of parts the log score."""
+    if not saved.by_parts:
+        yield from saved.opinions(rows, tokens)
         return
-    for said in judged_parts(saved, records, tokens):
+    for said in judged_parts(saved, rows, tokens):
         score_KM = torch.stack([judged.log_score_M(how) for judged in said])
         yield tuple(Opinion(score_K) for score_K in score_KM.unbind(1))
 
 
 def token_scores(
     saved: SavedReward,
-    records: Sequence[Record],
+    rows: Rows,
     tokenizer: Any,
     value: Callable[[Tensor], Tensor] = torch.clone,
 ) -> Tensor:
@@ -102,14 +106,15 @@ def token_scores(
     ``value`` of the mean log-odds over members, such as ``torch.sigmoid``. Tokens are those of each response
     behind its prompt, EOS included. Parts that end in one token add up (Wu et al.'s code keeps the last).
     """
+    records = as_records(rows)
     table = [
         [_at_tokens(record, k, judged, tokenizer, value) for k, judged in enumerate(said)]
         for record, said in zip(records, judged_parts(saved, records), strict=True)
     ]
-    widest, longest = max(map(len, table)), max(len(row_T) for rows in table for row_T in rows)
+    widest, longest = max(map(len, table)), max(len(row_T) for line in table for row_T in line)
     score_BKT = torch.zeros(len(table), widest, longest, dtype=torch.float64)
-    for b, rows in enumerate(table):
-        for k, row_T in enumerate(rows):
+    for b, line in enumerate(table):
+        for k, row_T in enumerate(line):
             score_BKT[b, k, : len(row_T)] = row_T
     return score_BKT
 
@@ -129,19 +134,14 @@ class _Asked:
         cutter = Cutter(saved.tokenizer, limits_of(saved.window))
         for k in range(len(record.responses)):
             parts = _parts(saved, record, k)
-            cut = _cut(cutter, record, record.responses[k], parts)
+            cut = _cut(cutter, record, record.responses[k], parts, saved.reader.counts)
+            sizes = _read(cut, saved.reader.counts)
             readings = rows.setdefault(tuple(cut.prompt), [])
-            sizes = sorted({size for size in cut.sizes if size is not None})
-            lost = cut.sizes.count(None)
-            if lost:
-                raise UserError(
-                    f"{record.where}: response {k} does not fit into the reward model's window of "
-                    f"{saved.window} tokens: {lost} of its parts cannot be read"
-                )
-            at = {size: len(readings) + i for i, size in enumerate(sizes)}
-            readings += [cut.response[:size] for size in sizes]
-            places.append((list(rows).index(tuple(cut.prompt)), [at[size] for size in cut.sizes if size]))
-            made.append(parts)
+            distinct = sorted(set(sizes))
+            at = {size: len(readings) + i for i, size in enumerate(distinct)}
+            readings += [cut.response[:size] for size in distinct]
+            places.append((list(rows).index(tuple(cut.prompt)), [at[size] for size in sizes]))
+            made.append(parts[: len(sizes)])
         return cls([(list(prompt), readings) for prompt, readings in rows.items()], made, places)
 
 
@@ -154,25 +154,33 @@ def _parts(saved: SavedReward, record: Record, k: int) -> tuple[Part, ...]:
     return tuple(saved.judge.parts.reward_level.parts(text, saved.meaning.step_separator))
 
 
-def _cut(cutter: Cutter, record: Record, response: Text, parts: Sequence[Part]) -> Cut:
+def _cut(cutter: Cutter, record: Record, response: Text, parts: Sequence[Part], counts: Counts) -> Cut:
     item = Example(
         record.prompt,
         tuple(beginning(response, part.end) for part in parts),
         whole=response,
         where=record.where,
     )
-    counts = Counts()
-    found = cutter.alone(item, counts) if parts else None
+    dropped = Counts(noted=counts.noted)
+    found = cutter.alone(item, dropped) if parts else None
     if found is None:
-        raise UserError(f"{record.where}: a response has no text that could be scored ({counts.reasons()})")
+        raise UserError(f"{record.where}: a response has no text that could be scored ({dropped.reasons()})")
     return found
+
+
+def _read(cut: Cut, counts: Counts) -> list[int]:
+    """Where the parts within the window end, which are the first ones; at least one is read."""
+    sizes = [size for size in cut.sizes if size is not None]
+    counts.note("part cut off", len(cut.sizes) - max(1, len(sizes)))
+    counts.note("first part cut", int(not sizes))
+    return sizes or [len(cut.response)]
 
 
 def _at_tokens(
     record: Record, k: int, said: Judged, tokenizer: Any, value: Callable[[Tensor], Tensor]
 ) -> Tensor:
     response = record.responses[k]
-    cut = _cut(Cutter(tokenizer, Limits()), record, response, said.parts)
+    cut = _cut(Cutter(tokenizer, Limits()), record, response, said.parts, Counts())
     own = spelled(Example(record.prompt, (response,), where=record.where), tokenizer, Limits(), {})
     assert own is not None  # it has parts
     score_T = torch.zeros(len(own[1][0]), dtype=torch.float64)
@@ -181,8 +189,3 @@ def _at_tokens(
         assert size is not None
         score_T[size - 1] += one
     return score_T
-
-
-def by_parts(saved: SavedReward) -> bool:
-    """Whether a saved model judges parts of responses."""
-    return saved.meaning is not None and saved.meaning.by_parts

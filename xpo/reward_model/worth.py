@@ -10,7 +10,7 @@ import torch
 from xpo.data.record import Record
 from xpo.data.segments import content
 from xpo.reward_model.saved import SavedReward
-from xpo.reward_model.solution import Judged, by_parts, judged_parts
+from xpo.reward_model.solution import Judged, judged_parts
 
 Parts = tuple[tuple[int, float], ...]
 """Ends in characters of a response, and what stands there."""
@@ -22,7 +22,7 @@ def worth(saved: SavedReward, records: Sequence[Record], tokens: int) -> Iterato
     A part of a process or span model is worth the probability that it is right (Lightman et al. 2023, arXiv
     2305.20050), members averaged in log-odds; a whole response its score.
     """
-    if by_parts(saved):
+    if saved.by_parts:
         for record, said in zip(records, judged_parts(saved, records, tokens), strict=True):
             pairs = zip(record.responses, said, strict=True)
             yield tuple(_of_parts(content(record, response), judged) for response, judged in pairs)

@@ -12,7 +12,7 @@ import torch
 from xpo.contracts import Batch, Row
 from xpo.data.loader import EvalLoader
 from xpo.explain.formula import formula
-from xpo.reward_model.card import Reads, RewardCard, reward_card
+from xpo.reward_model.card import Apart, Reads, RewardCard, reward_card
 from xpo.reward_model.folder import Meaning, classifier, save
 from xpo.reward_model.heads import RewardHead
 from xpo.reward_model.read import Judge
@@ -41,7 +41,8 @@ def leave_reward_model(
         None if tokenizer.pad_token_id == tokenizer.eos_token_id else tokenizer.pad_token_id,
     )
     level, together = c.reward_level, c.reward.together
-    reads = Reads(c.reward_form.of_pairs, not level.ends, level.per_token, together)
+    apart = None if level.ends else Apart.of(level, meaning.step_separator)
+    reads = Reads(c.reward_form.of_pairs, apart, level.per_token, together)
     card = RewardCard(
         c.config["algo"],
         formula(alignment.rows_arrow).text,
