@@ -12,6 +12,7 @@ NEEDS_A_VALUE = {
     **{f"annotator={name}": ["annotator.path=x"] for name in ("preference_model", "reward_model")},
     "annotator=implicit": ["annotator.run=x"],
     "annotator=rule": ["annotator.rules=[{name: length, most: 5}]"],
+    "annotator=weighted": ["annotator.models=[{path: x, weight: 1.0}]"],
     "annotator=safety": ["annotator.helpfulness=x", "annotator.cost=y"],
     "model=hf": ["model.path=x"],
     "data=jsonl": ["data.path=x"],
@@ -23,7 +24,7 @@ NEEDS_A_VALUE = {
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["algo=dppo"], "algo=dppo: no such option.*Did you mean 'dpo'"),
+        (["algo=dpop2"], "algo=dpop2: no such option.*Did you mean 'dpop'"),
         (["divergence=jss"], "Did you mean 'js'.*divergence has: "),
         (["nonsense=1"], "no group or key 'nonsense'"),
         (["margin.gama=1"], "margin.gama"),
@@ -51,7 +52,7 @@ NEEDS_A_VALUE = {
         (["~divergence"], "an option of every group"),
         (["divergence="], "divergence=: an option is missing.*divergence has: alpha"),
         (["divergence=null"], "divergence=null: an option is missing"),
-        (["algo=null"], "algo has: alphapo"),
+        (["algo=null"], "algo has: a2c"),
         (["algo=[dpo,ipo]"], "-m algo=a,b"),
         (["divergence=[js,alpha]"], "one option of a group at a time"),
         (["experiment=foo"], "experiment=foo: no such option.*hh_dpo"),

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
 
 from xpo.compose.typed import WrongType
+from xpo.objective.logistic import Logistic
+from xpo.objective.policy_gradient import PolicyGradient
 from xpo.objective.prospect import Prospect
+from xpo.on_policy.arrow import OnPolicy
 from xpo.sft.merged import Merged
 from xpo.testing import Option, checks_for, failures, options, toy
 from xpo.testing.tools import variants
@@ -63,3 +67,55 @@ def test_the_toy_batch_is_ragged_and_its_masses_sum_to_1():
     for mass in (batch.prefer_BKK.sum((1, 2)), (batch.good_BK + batch.bad_BK).sum(1)):
         torch.testing.assert_close(mass, torch.ones_like(mass))
     assert t.rows([2, 1]).batch.index_B.tolist() == [2, 1]
+
+
+class LiesOfRows(Logistic):
+    """A loss of given rows that says it is a gradient of samples."""
+
+    policy_gradient: ClassVar[bool] = True
+
+
+class LiesOfSamples(PolicyGradient):
+    """A gradient of samples that says it is a loss of given rows."""
+
+    policy_gradient: ClassVar[bool] = False
+
+
+class ReadsScores(PolicyGradient):
+    """Asks for rows that nobody gives."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"scores"})
+
+
+def test_an_objective_without_a_loss_of_rows_has_checks_of_its_own():
+    own = checks_for("objective", PolicyGradient())
+    assert own != checks_for("objective") == checks_for("objective", Logistic())
+    assert failures(PolicyGradient(), "objective", own) == []
+    liars = {LiesOfRows: "given rows have a loss", LiesOfSamples: "no loss of given rows"}
+    for liar, said in {**liars, ReadsScores: "about losses of given rows"}.items():
+        assert any(said in failure for failure in failures(liar(), "objective")), liar
+
+
+@pytest.mark.parametrize(
+    ("name", "broken", "said"),
+    [
+        ("_drawn", lambda self, known, mask_BKT: known.advantage * 0 + 1, "truncation changes nothing"),
+        (
+            "_reduced",
+            lambda self, loss_BKT, batch: -_REDUCED(self, loss_BKT, batch),
+            "not the policy gradient",
+        ),
+        (
+            "_reduced",
+            lambda self, loss_BKT, batch: _REDUCED(self, loss_BKT.detach(), batch),
+            "not the policy",
+        ),
+    ],
+    ids=["unweighed", "sign", "detached"],
+)
+def test_an_arrow_that_is_no_gradient_is_caught(monkeypatch, name, broken, said):
+    monkeypatch.setattr(OnPolicy, name, broken)
+    assert any(said in failure for failure in failures(PolicyGradient(), "objective"))
+
+
+_REDUCED = OnPolicy._reduced

@@ -16,6 +16,7 @@ from xpo.testing import (
     checks_declared,
     checks_divergence,
     checks_feedback,
+    checks_gradient,
     checks_head,
     checks_length,
     checks_lists,
@@ -60,8 +61,14 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
 }
 
 
-def checks_for(group: str) -> tuple[Check, ...]:
-    """All checks that an option of this group must pass; groups without their own have the common ones."""
+def checks_for(group: str, declared: Any = None) -> tuple[Check, ...]:
+    """All checks that an option of this group must pass; groups without their own have the common ones.
+
+    ``declared``: the component or its class. An objective that declares that it is no loss of rows has checks
+    of its own, the first of which is that it has none.
+    """
+    if group == "objective" and declared is not None and declared.policy_gradient:
+        return (*checks_common.CHECKS, *checks_gradient.CHECKS)
     return (*checks_common.CHECKS, *_CHECKS.get(group, ()))
 
 
@@ -73,14 +80,14 @@ def cases(*groups: str) -> list[Any]:
         pytest.param(option, check, id=f"{option}-{check.__name__}")
         for group in groups
         for option in options(group)
-        for check in checks_for(group)
+        for check in checks_for(group, option.component)
     ]
 
 
 def failures(component: Any, group: str, checks: Iterable[Check] | None = None) -> list[str]:
     """The checks that a component fails, each with what it says; all of the group's unless given."""
     failed = []
-    for check in checks_for(group) if checks is None else checks:
+    for check in checks_for(group, component) if checks is None else checks:
         try:
             check(component)
         except Exception as error:  # a check reports by raising, and a broken component may raise anything

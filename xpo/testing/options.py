@@ -33,6 +33,11 @@ class Option:
         assert isinstance(node, dict)
         return {str(key): value for key, value in node.items()}
 
+    @property
+    def component(self) -> Any:
+        """The class that the file names."""
+        return registry.component(self.group, self.values()["name"])
+
     def make(self) -> Any:
         """The component. Raises as a run would when the file and the component's fields disagree."""
         values = self.values()
