@@ -109,7 +109,7 @@ def rise(run: dict[str, Line]) -> float:
 def over_optimisation(learnt: dict[float, list[dict[str, Line]]]) -> str:
     """Markdown: a line for each beta, means over seeds and the least and most."""
     lines = [
-        "| beta | true reward: peak | at the end | share of the peak's gain lost | learnt reward after the peak |"
+    head = ("beta", "true reward: peak", "at the end", "part of the gain lost", "learnt reward after it")
     ]
     lines.append("|---|---|---|---|---|")
     for beta, runs in learnt.items():
