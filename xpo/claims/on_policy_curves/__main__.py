@@ -108,10 +108,8 @@ def rise(run: dict[str, Line]) -> float:
 
 def over_optimisation(learnt: dict[float, list[dict[str, Line]]]) -> str:
     """Markdown: a line for each beta, means over seeds and the least and most."""
-    lines = [
     head = ("beta", "true reward: peak", "at the end", "part of the gain lost", "learnt reward after it")
-    ]
-    lines.append("|---|---|---|---|---|")
+    lines = [f"| {' | '.join(head)} |", "|---|---|---|---|---|"]
     for beta, runs in learnt.items():
         peaks = [max(value for _, value in run["gold/reward"]) for run in runs]
         ends = [run["gold/reward"][-1][1] for run in runs]
