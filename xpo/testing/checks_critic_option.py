@@ -11,7 +11,7 @@ from xpo.contracts import Batch, Row
 from xpo.data.collate import Collator
 from xpo.data.loader import totals_of
 from xpo.scoring.score import Scoring, response_edges
-from xpo.testing.tools import require
+from xpo.testing.tools import gradient, require, same
 
 _ROWS = [Row([1, 5, 6], [[7, 8, 2], [7, 2]]), Row([1], [[9, 4, 4, 2]])]
 
@@ -76,4 +76,29 @@ def its_seed_decides(option: Any) -> None:
     require(same, "two that are built from one seed differ")
 
 
-CHECKS = (gives_what_it_declares, every_weight_can_learn, its_seed_decides)
+def learns_returns_where_it_says_so(option: Any) -> None:
+    """``fits_returns``: it has a loss of tokens, which is least where value and return agree."""
+    if not option.fits_returns:
+        require(not hasattr(option, "loss"), "it has a loss of returns that fits_returns=False keeps unread")
+        return
+    require(all(name.endswith("_BKT") for name in option.gives), "returns are of tokens: it gives others")
+    require("value_BKT" in option.gives, "advantages read value_BKT")
+    require(("cost_value_BKT" in option.gives) == option.costs, f"costs={option.costs}, gives={option.gives}")
+    require(0 < option.weight < float("inf"), f"its loss counts {option.weight} times")
+    old, target = torch.linspace(-2, 2, 9).double(), torch.linspace(3, -1, 9).double()
+    for value in (old, target):
+        same(option.loss(value, value, value), 0 * value, "a value that is right has a loss")
+    leaf = (old + 0.05).requires_grad_()
+    loss = option.loss(leaf, old, target)
+    require(loss.shape == old.shape and bool((loss >= 0).all()), "it has no loss for each token")
+    slope = gradient(loss, leaf)
+    wrong = slope * (leaf.detach() - target) < 0
+    require(not bool(wrong.any()) and bool(slope.any()), "a step down its loss leads away from the returns")
+
+
+CHECKS = (
+    gives_what_it_declares,
+    every_weight_can_learn,
+    its_seed_decides,
+    learns_returns_where_it_says_so,
+)

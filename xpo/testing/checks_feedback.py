@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from types import SimpleNamespace
 from typing import Any
 
 from xpo.contracts import FEEDBACK
 from xpo.data.counts import Counts
 from xpo.data.record import Example, Record
+from xpo.on_policy.values import values
 from xpo.testing.tools import require
 
 _RECORD = Record(
@@ -88,6 +91,19 @@ def better_responses_are_preferred(feedback: Any) -> None:
         require(net["best"] > net["worst"], "the worst response is preferred over the best")
 
 
+def samples_are_worth_what_it_says(feedback: Any) -> None:
+    """``on_policy``: what it makes a policy gradient's reward from, a higher one for what is better."""
+    said = feedback.on_policy
+    require(said in ("", "scores", "labels", "comparisons"), f"on_policy={said!r} is no kind of label")
+    if not said:
+        return
+    require(said in feedback.gives, f"on_policy={said}, and gives={sorted(feedback.gives)}")
+    parts = SimpleNamespace(feedback=feedback, reward_form=SimpleNamespace(reads="scores"))
+    worth = dict(zip(_RECORD.responses, values(_RECORD, parts), strict=True))
+    require(all(map(math.isfinite, worth.values())), f"samples are worth {worth}")
+    require(worth["worst"] < worth["middle"] <= worth["best"], f"a better sample is worth less: {worth}")
+
+
 def _by_response(item: Example) -> dict[Any, Any]:
     """Masses under the response's own text, whatever its place."""
     vectors = {name: getattr(item, name) for name in ("good", "bad", "demo", "scores", "costs")}
@@ -102,4 +118,5 @@ CHECKS = (
     masses_sum_to_1,
     order_in_the_file_does_not_matter,
     better_responses_are_preferred,
+    samples_are_worth_what_it_says,
 )
