@@ -174,3 +174,26 @@ def test_demonstrations_are_what_the_annotator_likes_best(tmp_path: Path) -> Non
     shown = source.demonstrations().train[0]
     assert loaded.tokenizer.decode(shown.responses[0], skip_special_tokens=True) == " 1 2 3 4"
     assert {row.scores for row in source.rows(None, frozenset()).train} == {(4, 2), (4, 1), (2, 1)}
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), float("inf"), float("-inf")])
+def test_a_threshold_is_finite(threshold: float) -> None:
+    with pytest.raises(ValueError, match="threshold must be a finite number or null"):
+        RuleAnnotator((LENGTH,), threshold)
+
+
+def test_a_rule_that_leaves_ends_the_run_with_its_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave(*_: Any) -> float:
+        raise SystemExit(0)
+
+    def stop(*_: Any) -> float:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("xpo.rule.length.Length.__call__", leave)
+    with pytest.raises(LabelError, match=f"{RECORD.where}: RuleAnnotator failed: SystemExit"):
+        labelled(RECORD, LENGTH, tmp=tmp_path)
+    monkeypatch.setattr("xpo.rule.length.Length.__call__", stop)
+    with pytest.raises(KeyboardInterrupt):
+        labelled(RECORD, LENGTH, tmp=tmp_path)

@@ -135,3 +135,9 @@ def test_bad_responses_are_not_imitated() -> None:
     counts = Counts()
     assert Demonstration()([BAD], counts) == []
     assert counts.dropped == {"bad response, nothing to imitate": 1}
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), float("inf")])
+def test_a_threshold_is_finite(threshold: float) -> None:
+    with pytest.raises(ValueError, match="threshold must be a finite number or null"):
+        Binary(threshold=threshold)

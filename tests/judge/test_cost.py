@@ -79,3 +79,17 @@ def test_an_account_that_is_damaged_is_not_taken_for_nothing(tmp_path: Path):
             with pytest.raises(error, match=said):
                 asked_all(server, tmp_path, ["one"])
     assert server.calls == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"cost": float("nan")}, {"cost": "nan"}, {"requests": "x"}, {"requests": -1}, {"cached": 1.5}],
+    ids=str,
+)
+def test_an_account_that_is_damaged_is_refused(change: dict[str, object], tmp_path: Path):
+    with serving(lambda body, n: answer("A", usage=USAGE)) as server:
+        asked_all(server, tmp_path, ["one"], **PRICES)
+        path = tmp_path / "out" / "judge.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+        with pytest.raises(JudgeError, match=f"no account of a judge's requests .{next(iter(change))} is"):
+            asked_all(server, tmp_path, ["one"], **PRICES)

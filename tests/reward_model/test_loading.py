@@ -87,7 +87,7 @@ BROKEN: dict[str, tuple[Callable[[str], None], str]] = {
     ),
     "code to import": (
         lambda folder: config_of(folder, lambda config: config["xpo"].update(length={"name": "os.system"})),
-        "sets length to .*, which is none",
+        "xpo.length is .*, which is none",
     ),
     "labels of something else": (
         lambda folder: config_of(folder, lambda config: config.pop("xpo")),

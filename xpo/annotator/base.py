@@ -61,6 +61,7 @@ class Labeller:
     judges_parts: ClassVar[bool] = False  # verdicts say what parts of responses are worth
     bought: ClassVar[bool] = False  # a verdict costs money or many seconds
     quadratic: ClassVar[bool] = False
+    cut: ClassVar[str] = ""  # its key that says from where on a response is good
     label_model: ClassVar[Any] = None  # the xpo.gold.labels.LabelModel that draws its labels, if it is that
 
     @abstractmethod
@@ -107,7 +108,7 @@ class Labeller:
         except UserError as error:
             told = str(error).startswith(f"{record.where}: ")  # by what reads rows without an annotator, too
             raise LabelError(f"{'' if told else f'{record.where}: '}{error}") from error
-        except Exception as error:  # somebody else's function or model: the run stops, and says where
+        except (Exception, SystemExit) as error:  # somebody else's function or model: say where it stops
             raise LabelError(f"{record.where}: {name} failed: {type(error).__name__}: {error}") from error
         return verdict
 

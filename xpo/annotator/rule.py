@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import isfinite
 from typing import Any, ClassVar
 
 from xpo.annotator.base import Desk, LabelError, Labeller, Verdict, written_text
+from xpo.annotator.verdict import is_finite
 from xpo.compose.composition import component
 from xpo.compose.errors import ConfigError
 from xpo.compose.typed import WrongType, fit
@@ -29,8 +29,8 @@ class Weighted:
         value = self.rule(prompt, response, answer)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise LabelError(f"the rule {self.name!r} must give a number, got {value!r:.80}")
-        if not isfinite(value):
-            raise LabelError(f"the rule {self.name!r} must give a finite number, got {value}")
+        if not is_finite(value):
+            raise LabelError(f"the rule {self.name!r} must give a finite number, got {value!r:.80}")
         return self.weight * value
 
 
@@ -47,6 +47,7 @@ class RuleAnnotator(Labeller):
     """
 
     gives: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores"})
+    cut: ClassVar[str] = "threshold"
     stored: ClassVar[bool] = False  # rules are quick, and their code may change
 
     rules: tuple[dict[str, Any], ...] = field(default=(), hash=False)
@@ -57,6 +58,8 @@ class RuleAnnotator(Labeller):
             raise ValueError(
                 "rules is empty: annotator.rules='[{name: length, unit: words, most: 50, weight: 1.0}]'"
             )
+        if self.threshold is not None and not is_finite(self.threshold):
+            raise ValueError(f"threshold must be a finite number or null, got {self.threshold}")
         for place, entry in enumerate(self.rules):
             _weighted(place, entry)
 

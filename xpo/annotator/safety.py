@@ -14,7 +14,7 @@ from xpo.annotator.base import Desk, Labeller, Verdict
 from xpo.data.record import Record
 from xpo.errors import UserError
 from xpo.registry import register
-from xpo.reward_model.ask import hash_of, load, scores_alone, tell_cuts
+from xpo.reward_model.ask import hash_of, load, place, scores_alone, tell_cuts
 from xpo.reward_model.folder import Meaning
 from xpo.reward_model.saved import TOKENS
 from xpo.reward_model.solution import rewards
@@ -36,6 +36,7 @@ class Safety(Labeller):
     """
 
     gives: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores", "costs"})
+    cut: ClassVar[str] = "limit"
 
     helpfulness: str
     cost: str
@@ -57,6 +58,8 @@ class Safety(Labeller):
             )
         if self.tokens < 1:
             raise ValueError(f"tokens must be at least 1, got {self.tokens}")
+        if place(self.helpfulness) == place(self.cost):
+            raise ValueError(f"helpfulness and cost are one model, {self.cost}: give a model of each")
         _check_reward(scores_alone(self.helpfulness, HELPFULNESS), f"{HELPFULNESS}={self.helpfulness}")
         _check_cost(scores_alone(self.cost, COST), f"{COST}={self.cost}")
 

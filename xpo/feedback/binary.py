@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -32,6 +33,10 @@ class Binary:
     splits_ties: ClassVar[bool] = False  # a tie is no comparison
     labels_from_pairs: ClassVar[bool] = False  # good and bad are the two sides of comparisons
     in_expectation: ClassVar[frozenset[str]] = gives  # known exactly for a whole population
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not math.isfinite(self.threshold):
+            raise ValueError(f"threshold must be a finite number or null, got {self.threshold}")
 
     def __call__(self, records: Sequence[Record], counts: Counts) -> list[Example]:
         examples = []

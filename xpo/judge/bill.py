@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from xpo.annotator.verdict import is_finite
 from xpo.judge.errors import JudgeError
 from xpo.run.files import read_json, write_json
 
@@ -123,6 +124,11 @@ class Bill:
 def _read(path: Path) -> Totals:
     found = read_json(path)
     try:
-        return Totals(**{field.name: found[field.name] for field in dataclasses.fields(Totals)})
+        totals = Totals(**{field.name: found[field.name] for field in dataclasses.fields(Totals)})
+        for name, value in vars(totals).items():
+            whole = isinstance(value, int) or name == "cost"
+            if not whole or not is_finite(value) or value < 0:
+                raise TypeError(f"{name} is {value!r:.40}")
+        return totals
     except (KeyError, TypeError) as error:
         raise JudgeError(f"{path} is no account of a judge's requests ({error}): move it away") from None

@@ -56,7 +56,7 @@ class HuggingFace:
 def load_pretrained(option: HuggingFace, key: str) -> Loaded:
     """What the option names; ``key`` is the config key that messages blame."""
     source, where = find(option.path, key), f"{key}={option.path}"
-    if scores_responses(source):
+    if scores_responses(source, key):
         raise UserError(f"{where} is a reward model: it scores responses and predicts no token")
     if option.revision is not None and Path(source).is_dir():
         raise UserError(

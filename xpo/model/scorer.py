@@ -27,16 +27,39 @@ class Start:
     where: str
 
 
-def scores_responses(path: str) -> bool:
-    """Whether a local folder's config.json is that of a classifier; nothing is loaded."""
-    file = Path(path).expanduser() / "config.json"
-    if not path or not file.is_file():
+def scores_responses(path: str, key: str = "model.path") -> bool:
+    """Whether a local folder's config.json is that of a classifier; nothing is loaded.
+
+    ``UserError`` names ``key`` where the config.json is none.
+    """
+    config = config_of(path, key) if path else None
+    if config is None:
         return False
+    return any(name.endswith(CLASSIFIES) for name in architectures(config, f"{key}={path}"))
+
+
+def config_of(path: str, key: str) -> dict[str, Any] | None:
+    """A local folder's config.json; None where there is none, ``UserError`` for one that is no object."""
+    file = Path(path).expanduser() / "config.json"
+    if not file.is_file():
+        return None
     try:
-        names = json.loads(file.read_text(encoding="utf-8")).get("architectures") or []
-    except (ValueError, AttributeError):
-        return False  # said when it is loaded
-    return any(str(name).endswith(CLASSIFIES) for name in names)
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{key}={path}: its config.json is no JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise UserError(f"{key}={path}: its config.json must be an object, got {config!r:.60}")
+    return config
+
+
+def architectures(config: dict[str, Any], where: str) -> list[str]:
+    """The classes that a config.json names; ``UserError`` for what is no list of names."""
+    names = config.get("architectures") or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(
+            f"{where}: architectures in its config.json must be a list of names, got {names!r:.60}"
+        )
+    return names
 
 
 def load_scorer(path: str, key: str, attention: str, dtype: str) -> Loaded:
@@ -77,6 +100,8 @@ def begin_with(head: Any, start: Start, config: Any) -> None:
                 f"{start.where} was trained with {group}={there}, and this run has {group}={here}: its head "
                 f"would be read otherwise. Set {group}={there}, or begin with a language model"
             )
+    if meaning is not None:
+        _check_reading(meaning, start.where, config)
     weight_FD = head.score.weight
     if weight_FD.shape != start.weight_FD.shape:
         raise UserError(
@@ -86,3 +111,23 @@ def begin_with(head: Any, start: Start, config: Any) -> None:
     sign = 1 if meaning is None else meaning.sign
     with torch.no_grad():
         weight_FD.copy_(sign * start.weight_FD)
+
+
+def _check_reading(meaning: Any, where: str, config: Any) -> None:
+    """Which responses are in one row, and how tokens are pooled where all of them are read."""
+    from xpo.compose.composition import component
+
+    there, here = (component("reward", node) for node in (meaning.reward, config["reward"]))
+    if there.together != here.together:
+        reading = "together" if there.together else "apart"
+        raise UserError(
+            f"{where} was trained with reward.reading={reading}, and this run reads responses otherwise: set "
+            f"reward.reading={reading}, or begin with a language model"
+        )
+    pooled = component("reward_level", config["reward_level"]).per_token
+    if pooled and meaning.length["name"] != config["length"]["name"]:
+        raise UserError(
+            f"{where} was trained with length={meaning.length['name']}, and this run has "
+            f"length={config['length']['name']}: its head's tokens would be pooled otherwise. Set "
+            f"length={meaning.length['name']}, or begin with a language model"
+        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,17 @@ import torch
 from torch import nn
 
 from xpo import registry
+from xpo.annotator.verdict import is_finite
 from xpo.data.parts import separator
 from xpo.errors import UserError
 from xpo.reward_model.heads import RewardHead
+from xpo.reward_model.options import GROUPS, check_options
 from xpo.run.export import whole_folder
 from xpo.run.files import write_text
 from xpo.scoring.parts import decoder, unwrap
 
 KEY = "xpo"
 """Of config.json: what the classifier's numbers mean."""
-
-GROUPS = ("reward_form", "reward_level", "length", "reward")
-"""Options that say what a head's numbers are made of."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +63,14 @@ class Meaning:
                 f"{where}: {KEY} in its config.json must have the keys {', '.join(GROUPS)} and none "
                 f"beside {', '.join(known)}, got {node!r:.200}"
             )
-        lacking = [name for name in GROUPS if not isinstance(node[name], dict) or "name" not in node[name]]
-        if lacking:
-            raise UserError(f"{where}: {KEY}.{lacking[0]} in its config.json must be an option with a name")
+        check_options(node, f"{where}: in its config.json {KEY}")
         offset, sign = node.get("offset", []), node.get("sign", 1)
-        if not isinstance(offset, list) or not all(_finite(value) for value in offset):
+        if not isinstance(offset, list) or not all(map(is_finite, offset)):
             raise UserError(
-                f"{where}: {KEY}.offset in its config.json must be a list of numbers, got {offset}"
+                f"{where}: {KEY}.offset in its config.json must be a list of numbers, got {offset!r:.80}"
             )
-        if sign not in (1, -1):
-            raise UserError(f"{where}: {KEY}.sign in its config.json must be 1 or -1, got {sign}")
+        if sign not in (1, -1) or isinstance(sign, bool):
+            raise UserError(f"{where}: {KEY}.sign in its config.json must be 1 or -1, got {sign!r:.80}")
         between = node.get("step_separator", "\n")
         if not isinstance(between, str) or not between:
             raise UserError(
@@ -84,10 +80,6 @@ class Meaning:
 
     def as_dict(self) -> dict[str, Any]:
         return {**self.__dict__, "offset": list(self.offset)}
-
-
-def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def classifier(model: Any, head: RewardHead, meaning: Meaning, pad_id: int | None) -> Any:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from xpo.errors import UserError
 from xpo.model.hf import find, load_tokenizer, require_whole
 from xpo.model.loaded import silence, silence_config
+from xpo.model.scorer import CLASSIFIES, architectures, config_of
 from xpo.reward_model.folder import KEY, Meaning
-
-_CLASSIFIES = "ForSequenceClassification"
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,22 +27,21 @@ def told(path: str, key: str) -> Meaning | None:
     A hub name, and a folder that is not there yet, say nothing here. Raises ``UserError`` that names ``key``
     for a folder that is no classifier.
     """
-    file = Path(path).expanduser() / "config.json"
-    if not file.is_file():
-        return None
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{key}={path}: its config.json is no JSON: {error}") from None
-    return _meaning(config, f"{key}={path}")
+    config = config_of(path, key)
+    return None if config is None else _meaning(config, f"{key}={path}")
 
 
 def _meaning(config: dict[str, Any], where: str) -> Meaning | None:
-    names = config.get("architectures") or []
-    if names and not any(str(name).endswith(_CLASSIFIES) for name in names):
+    names = architectures(config, where)
+    if names and not any(name.endswith(CLASSIFIES) for name in names):
         raise UserError(
             f"{where} is a {names[0]}, which has no head that scores a response: give the model/ of a run "
-            f"with reward=head, or another ...{_CLASSIFIES}"
+            f"with reward=head, or another ...{CLASSIFIES}"
+        )
+    window = config.get("max_position_embeddings", 1)
+    if isinstance(window, bool) or not isinstance(window, int) or window < 1:
+        raise UserError(
+            f"{where}: max_position_embeddings in its config.json must be at least 1, got {window!r:.40}"
         )
     node = config.get(KEY)
     return None if node is None else Meaning.read(node, where)
@@ -77,9 +73,16 @@ def load_classifier(path: str, key: str, attention: str) -> Classifier:
         raise UserError(f"{where}: no reward model could be loaded: {lines[0]}") from error
     model, found = loaded
     require_whole(found, where)
+    _check_finite(model, where)
     silence(model)
     tokenizer = load_tokenizer(source, key, revision="main", trust_remote_code=False)
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
         raise UserError(f"{where}: the tokenizer has {len(tokenizer)} tokens, the model embeds only {rows}")
     return Classifier(model.eval(), tokenizer, meaning)
+
+
+def _check_finite(model: Any, where: str) -> None:
+    head = model.__dict__["_modules"].get("score")  # another name is told where the head is read
+    if head is not None and not all(weight.isfinite().all() for weight in head.parameters()):
+        raise UserError(f"{where}: the weights of its head (score) are not all finite: take another folder")
