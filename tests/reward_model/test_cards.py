@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.reward_model.folders import leave, meaning
 from tests.stages.tiny import SIZES, STAGE, run_here, write_lists
 from xpo.errors import UserError
 from xpo.reward_model.saved import load_reward
@@ -135,3 +136,18 @@ def test_a_model_is_written_in_one_line_and_asked_by_dicts(process: tuple[Path, 
         rows = rows or [{"prompt": "a", "completions": "b" if wrong == "y" else ["b", 3]}]
         with pytest.raises(UserError, match=why):
             next(saved.opinions(rows))
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_python_of_the_docs_runs(
+    number: int, process: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: Any, monkeypatch: Any
+) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "reward_models.md"
+    found = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    assert len(found) == 2
+    model = str(process[0])
+    if number == 0:
+        model = leave(tmp_path / "model", told=meaning(offset=(0.5,)))
+    names = did(found[number], process[0], monkeypatch, **{"RUN/model": model})
+    assert capsys.readouterr().out.count("\n") == 1
+    assert len(names["judged"].parts if number else names["opinion"].reward_BK) == 2

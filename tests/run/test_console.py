@@ -84,13 +84,23 @@ def test_a_long_reason_stays_a_sentence_on_a_narrow_terminal(monkeypatch: pytest
 def test_a_sweep_of_everything_breaks_no_word(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "110")
     row = {**ROWS[0], "settings": {"algo": "simpo", "divergence": "reverse_kl"}}
+    heads = {"eval/accuracy", "eval/sign_accuracy"}  # of reward models, which have no policy
     sampled, exact = {"eval/sample_score"}, {name for name in SWEEP_METRICS if name.startswith("gold/")}
     for other, words in ((sampled, ("optimum", "closed")), (exact, ("sample score",))):
         # what is known exactly is not measured on samples: no cell has both
-        metrics = dict.fromkeys([name for name in SWEEP_METRICS if name not in other], 0.0005265)
+        metrics = dict.fromkeys([name for name in SWEEP_METRICS if name not in other | heads], 0.0005265)
         text = render_sweep([{**row, "metrics": metrics}], terminal=True)
         assert "reverse_kl" in text and "0.0005265" in text
         assert all(word in text for word in ("accuracy", "log-prob", *words))
+
+
+def test_what_reward_models_are_trained_for_is_shown() -> None:
+    metrics = {"eval/accuracy": 0.75, "eval/share_good": 0.5, "eval/sign_accuracy": 1.0}
+    text = render_outcome({"after": metrics}, title="t", seconds=1, where="w", terminal=False)
+    assert all(line in text for line in ("labels told right", "75.0 %", "signs told right", "50.0 %"))
+    row = {**ROWS[0], "metrics": metrics}
+    assert "eval/accuracy  eval/sign_accuracy" in render_sweep([row], terminal=False)
+    assert "signs" in render_sweep([row], terminal=True)
 
 
 def test_a_title_is_one_line_however_narrow_its_table(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from xpo.data.build import Pipeline, Prepared, prepare, prepare_demonstrations, 
 from xpo.data.counts import table
 from xpo.data.errors import DataError
 from xpo.data.label import Labelled, label, objection
+from xpo.data.notice import check_steps, no_labels_yet, nothing_to_imitate, one_class
 from xpo.data.prompts import Prompts, prompts_of, said_in_text
 from xpo.data.record import Record, Splits
 from xpo.run.progress import Bar, progress
@@ -40,6 +41,7 @@ class FileSource:
             nested=parts.reward.trains_head,
             together=parts.reward.trains_head and parts.reward.together,
         )
+        self._parts = parts
         self._needs = arrow_of(parts).needs
         self._splits: Splits = option.read()
         if not parts.sampling.samples:
@@ -62,7 +64,11 @@ class FileSource:
 
     def demonstrations(self) -> Rows:
         if self._prepared is not None:
-            return Rows(self._prepared.demonstrations)
+            rows, labelled = self._prepared.demonstrations, self._labelled
+            why = "" if rows or labelled is None else nothing_to_imitate(labelled.train, self._parts)
+            return Rows(rows, why=why)
+        if not self._splits.given:
+            no_labels_yet(self._splits.train, self._parts)
         return Rows(prepare_demonstrations(self._pipeline, self._model[0], self._splits, self._model[1]))
 
     def pretraining(self) -> Rows:
@@ -75,9 +81,11 @@ class FileSource:
 
     def _label(self, desk: Desk) -> Labelled:
         labelled = label(self._pipeline.annotator, self._splits, desk)
-        self._pipeline.level.check([*labelled.train, *labelled.test])
+        records = [*labelled.train, *labelled.test]
+        self._pipeline.level.check(records)
+        check_steps(records, self._parts)
         if self._positive is not None:
-            _check_positive((*labelled.train, *labelled.test), self._positive)
+            _check_positive(records, self._positive)
         return labelled
 
     def _prepare(self, labelled: Labelled) -> None:
@@ -93,6 +101,9 @@ class FileSource:
                 progress=_Bars(bars),
             )
         say(table(self._prepared.counts))
+        if "labels" in self._needs:
+            for note in one_class(self._prepared.train, self._prepared.test):
+                say(note)
 
     def prompts(self, start: Policy, sampling: Any) -> Prompts:
         """The prompts of the rows, whatever else they hold; those that leave no room for an answer are cut."""

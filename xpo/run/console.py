@@ -36,6 +36,9 @@ LINES = (
     Line("eval/sample_length", "their length in tokens", short="sample length"),
     Line("eval/sample_finished", "of them that end", percent=True),
     Line("eval/loss", "loss"),
+    Line("eval/accuracy", "labels told right", percent=True),
+    Line("eval/sign_accuracy", "signs told right", percent=True),
+    Line("eval/share_good", "of the labels, good", percent=True, short="good labels"),
     Line("eval/rewards/accuracies", "reward accuracy", percent=True),
     Line("eval/rewards/margins", "reward margin"),
     Line("eval/common/log_ratio_accuracy", "accuracy of the log-ratio", percent=True),
@@ -53,6 +56,8 @@ SWEEP_METRICS = (
     "gold/reward_share",
     "gold/kl_to_optimum",
     "eval/sample_score",
+    "eval/accuracy",
+    "eval/sign_accuracy",
     "eval/rewards/accuracies",
     "eval/common/mean_logp_accuracy",
     "eval/common/kl_policy_ref",
@@ -94,7 +99,7 @@ def render_sweep(rows: Sequence[Mapping[str, Any]], terminal: bool | None = None
     varied = list(dict.fromkeys(key for row in rows for key in row.get("settings", {})))
     shown = [name for name in SWEEP_METRICS if any(name in row.get("metrics", {}) for row in rows)]
     # words wrap in a box; a plain head is one line, and names without blanks can be cut out of it
-    names = [_LINE_OF[name].short for name in shown] if boxed else shown
+    names = [_LINE_OF[name].short or _LINE_OF[name].label for name in shown] if boxed else shown
     head = [*(varied or ["overrides"]), "status", *names, "time"]
     cells = [_sweep_cells(row, varied, shown) for row in rows]
     first = len(varied or [""]) + 1

@@ -59,8 +59,8 @@ def run_sft(setting: Setting, source: Source, policy: Policy, loaded: Loaded) ->
     rows = source.demonstrations()
     if not rows.train:
         raise UserError(
-            "the sft stage has nothing to imitate: no training row has a good response. Give demonstrations "
-            "(data.demonstrations), a trained model (model=hf), or set sft=none"
+            f"the sft stage has nothing to imitate: {rows.why or 'no training row has a good response'}. "
+            "Give demonstrations (data.demonstrations), a trained model (model=hf), or set sft=none"
         )
     path = setting.cache / "sft" / f"{recipe_key(setting, rows, loaded.fingerprint)}.safetensors"
     if path.is_file() and load_weights(path, policy.model):

@@ -26,6 +26,7 @@ class Rows:
 
     ``population``: the rows are a whole population with exact masses; every optimizer step takes all of
     them. ``probes`` is None where mismatched rows are drawn from the rows themselves, within ``limits``.
+    ``why``: where there is no training row, the reason, for a person.
     """
 
     train: Sequence[Row]
@@ -33,6 +34,7 @@ class Rows:
     probes: Sequence[Row] | None = None
     population: bool = False
     limits: Limits = Limits()
+    why: str = ""
 
 
 class Measure(Protocol):
