@@ -76,6 +76,12 @@ def test_the_held_out_rows_are_the_default(
         (["data=jsonl", "annotator=gold"], "annotator=gold needs gold rewards, which data=jsonl lacks"),
         ([*RULE, "split=held"], "split must be one of test, train, all, got 'held'"),
         ([*RULE, "data.test_fraction=0"], "there are no rows of split=test"),
+        (
+            [*RULE, "trainer.steps=9"],
+            "does not read trainer.steps=9: of a config it reads annotator, cache, data",
+        ),
+        ([*RULE, "algo=simpo"], "does not read algo=simpo"),
+        ([*RULE, "model.layers=3"], "does not read model.layers=3"),
         ([*RULE, "annotator.rules=[{name: lenght}]"], "Did you mean 'length'"),
     ],
     ids=lambda x: " ".join(x) if isinstance(x, list) else "",

@@ -236,3 +236,34 @@ def test_broken_variants_are_caught(monkeypatch):
     monkeypatch.setattr(module, "filling", revises_the_first)
     with pytest.raises(AssertionError):
         test_a_critique_then_a_revision_which_the_next_round_criticises()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("annotator.template=google", "annotator.template is of comparisons.*a template=... of its own"),
+        ("annotator.seed=3", "annotator.seed is of comparisons.*a seed=... of its own"),
+        ("annotator.clamp=[0.1,0.9]", "annotator.clamp is of comparisons.*leave it away"),
+        ("annotator.rationale_tokens=5", "annotator.rationale_tokens is of comparisons.*leave it away"),
+        ("trainer.steps=9", "xpo revise does not read trainer.steps=9: .* annotator, cache, data"),
+        ("algo=simpo", "xpo revise does not read algo=simpo"),
+    ],
+)
+def test_what_revisions_do_not_read_is_refused(monkeypatch, command, change, said):
+    opened(monkeypatch, Scripted())
+    with pytest.raises(ConfigError, match=said):
+        verb([*command, change])
+
+
+@pytest.mark.parametrize("damaged", [{"first": "a", "steps": []}, {"last": 5}, "x", [1]], ids=str)
+def test_a_damaged_entry_is_made_anew(monkeypatch, tmp_path, command, damaged):
+    opened(monkeypatch, Scripted(say=says))
+    verb(command)
+    rows = lines(tmp_path / "new" / "revisions.jsonl")
+    (kept,) = (tmp_path / "cache" / "revisions").glob("*.jsonl")
+    entries = lines(kept)
+    entries[3]["value"] = damaged
+    kept.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    backend = opened(monkeypatch, Scripted(say=says))
+    verb(command)
+    assert lines(tmp_path / "new" / "revisions.jsonl") == rows and len(backend.asked) == 4

@@ -74,3 +74,34 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 def test_a_component_that_declares_nothing(tmp_path: Path) -> None:
     said = refused(tmp_path, {"__init__.py": UNDECLARED}, "explain", "margin=mine")
     assert re.search(r"margin=mine: xpo_mine.Mine declares no applies, difference, needs", said)
+
+
+RULE = """
+from dataclasses import dataclass
+from xpo.registry import register
+@register("rule", "vowels")
+@dataclass(frozen=True)
+class Vowels:
+    "How many."
+    def __call__(self, prompt, response, answer):
+        return sum(map(response.count, "aeiou"))
+"""
+
+
+@pytest.mark.parametrize("place", ["xpo_rules", "rules/xpo_rules", "rules/src/xpo_rules"])
+def test_a_plugin_that_needs_no_yaml_is_seen(tmp_path: Path, place: str) -> None:
+    package = tmp_path / "plugins" / place
+    for path, code in {"__init__.py": RULE, "inner/__init__.py": "1 / 0"}.items():
+        (package / path).parent.mkdir(parents=True, exist_ok=True)
+        (package / path).write_text(code)
+    if place.startswith("rules"):
+        (tmp_path / "plugins" / "rules" / "tests").mkdir()
+        (tmp_path / "plugins" / "rules" / "tests" / "__init__.py").write_text("1 / 0")
+    rules = "annotator.rules=[{name: vowels}]"
+    done = call(Path(sys.executable), tmp_path, "explain", "algo=dpo", "data=jsonl", "annotator=rule", rules)
+    assert done.returncode == 0, done.stderr
+    unknown = rules.replace("vowels", "vovels")
+    done = call(
+        Path(sys.executable), tmp_path, "explain", "algo=dpo", "data=jsonl", "annotator=rule", unknown
+    )
+    assert done.returncode == 2 and "vowels" in done.stderr

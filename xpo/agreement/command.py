@@ -32,11 +32,14 @@ def main(arguments: list[str]) -> int:
     from xpo.agreement.page import write_page
     from xpo.compose import compose_config
     from xpo.compose.composition import instantiate
+    from xpo.compose.unread import check_read
     from xpo.run.files import output_folder, write_json
     from xpo.run.say import shown
     from xpo.run.table import is_terminal
 
     composition = instantiate(compose_config(overrides))
+    model = {"model"} if composition.annotator.needs_policy else set()
+    check_read(overrides, {"annotator", "cache", "data", "seed"} | model, "xpo agreement")
     _check(composition)
     found = agreement(composition, split)
     print(found.table(is_terminal()))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, ClassVar
 
 from xpo.annotator.base import content_key
 from xpo.data.record import Record
+from xpo.judge.choice import Asking
 from xpo.judge.comparing import Comparing
 from xpo.judge.principles import Principle, drawn, read_principles
 from xpo.judge.template_file import Kind
@@ -33,6 +34,9 @@ class Constitution(Comparing):
     """
 
     kind: ClassVar[Kind] = Kind("compare", _HOLES, _HOLES)
+    revises_with: ClassVar[frozenset[str]] = frozenset(field.name for field in fields(Asking)) | {
+        "principles"
+    }
 
     template: str = "anthropic"
     principles: str | None = None

@@ -50,6 +50,8 @@ class Judge(Comparing):
         template = self.read()
         asked = template.think if self.rationale_tokens else template.ask
         read = set().union(*(holes(turn.content) for turn in (*asked, *template.then)))
+        if self.instructions is not None and not self.instructions.strip():
+            raise ValueError("instructions is empty: say what is better, or null for those that xpo brings")
         if self.instructions is not None and "instructions" not in read:
             raise TemplateError(f"template={self.template} has no {{instructions}}: leave instructions away")
 

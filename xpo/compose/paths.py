@@ -81,9 +81,22 @@ def _dropped() -> list[Plugin]:
         if not named.is_dir():
             raise ConfigError(f"$XPO_PLUGINS names no folder: {str(named)!r}; set it to one, or unset it")
         roots.insert(0, named)
-    result = []
-    for root in dict.fromkeys(path.resolve() for path in roots):
-        for conf in sorted([*root.glob("*/conf"), *root.glob("*/*/conf"), *root.glob("*/src/*/conf")]):
-            if (conf.parent / "__init__.py").is_file():
-                result.append(Plugin(conf.parent.name, conf.parent.name, conf.parent))
-    return result
+    return [
+        Plugin(folder.name, folder.name, folder)
+        for root in dict.fromkeys(path.resolve() for path in roots)
+        for folder in _packages(root)
+    ]
+
+
+def _packages(root: Path) -> list[Path]:
+    """Packages with yaml files, then those without any, whose components need none, such as rules."""
+    confs = sorted([*root.glob("*/conf"), *root.glob("*/*/conf"), *root.glob("*/src/*/conf")])
+    found = [conf.parent for conf in confs if (conf.parent / "__init__.py").is_file()]
+    inner = [*root.glob("*/*/__init__.py"), *root.glob("*/src/*/__init__.py")]
+    plain = [*root.glob("*/__init__.py"), *(code for code in inner if not _belongs(code.parent))]
+    return list(dict.fromkeys([*found, *sorted(code.parent for code in plain)]))
+
+
+def _belongs(package: Path) -> bool:
+    """Whether it is a part of another package, or a plugin's tests."""
+    return package.name == "tests" or (package.parent / "__init__.py").is_file()

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from xpo.annotator.base import Desk
 from xpo.data.record import Message, Text
@@ -27,7 +27,12 @@ KIND = Kind("revise", _FIRST | {"revision"}, _FIRST, then_must=frozenset({"revis
 
 @runtime_checkable
 class Revising(Protocol):
-    """An annotator with principles that ask for a critique and for a revision."""
+    """An annotator with principles that ask for a critique and for a revision.
+
+    ``revises_with``: which of its keys these read.
+    """
+
+    revises_with: ClassVar[frozenset[str]]
 
     def open(self, desk: Desk) -> AbstractContextManager[Backend]: ...
     def improving(self) -> list[Principle]: ...

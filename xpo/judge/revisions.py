@@ -77,7 +77,7 @@ def revised(reviser: Reviser, wanted: Sequence[Item], store: Store) -> list[str 
 
     Whatever the model's backend raises becomes ``LabelError`` with the row at fault.
     """
-    todo = [item for item in wanted if store.get(item.key) is None]
+    todo = [item for item in wanted if not _whole(store.get(item.key))]
     found = _fresh(reviser, todo)
     with progress(len(todo), "revising") as bar:
         for item in todo:
@@ -90,6 +90,11 @@ def revised(reviser: Reviser, wanted: Sequence[Item], store: Store) -> list[str 
             bar.advance()
     known = [store.get(item.key) for item in wanted]
     return [value["last"] for value in known if value is not None]
+
+
+def _whole(stored: Any) -> bool:
+    """Whether this is what is stored of a revision, and not a damaged entry."""
+    return isinstance(stored, dict) and isinstance(stored.get("last", 0), str | None)
 
 
 def _fresh(reviser: Reviser, todo: Sequence[Item]) -> Iterator[Revised]:

@@ -58,8 +58,28 @@ def main(arguments: list[str]) -> int:
     given, overrides = parsed(arguments)
     from xpo.compose import compose_config
     from xpo.compose.composition import instantiate
+    from xpo.compose.unread import check_read
 
-    return write(instantiate(compose_config(overrides)), given)
+    composition = instantiate(compose_config(overrides))
+    check_read(overrides, ("annotator", "cache", "data"), "xpo revise")
+    _check_annotator(composition, overrides)
+    return write(composition, given)
+
+
+def _check_annotator(c: Composition, overrides: Sequence[str]) -> None:
+    """An annotator that revises, and no key of it that comparisons alone read."""
+    from xpo.judge.revise import Revising
+
+    if not isinstance(c.annotator, Revising):
+        raise ConfigError(
+            f"{c.choice('annotator')} has no principles to revise by; annotator=constitution has"
+        )
+    for override in overrides:
+        group, _, key = override.lstrip("+").partition("=")[0].partition(".")
+        if group != "annotator" or not key or key in c.annotator.revises_with:
+            continue
+        own = f"xpo revise has a {key}=... of its own" if key in get_type_hints(Given) else "leave it away"
+        raise ConfigError(f"annotator.{key} is of comparisons, and revisions do not read it: {own}")
 
 
 def parsed(arguments: Sequence[str]) -> tuple[Given, list[str]]:
@@ -91,7 +111,7 @@ def write(composition: Composition, given: Given) -> int:
     """Revise what is not revised yet, and write every demonstration."""
     from xpo.annotator.base import Desk
     from xpo.annotator.store import Store
-    from xpo.judge.revise import KIND, Revising
+    from xpo.judge.revise import KIND
     from xpo.judge.revisions import Reviser, items, revised
     from xpo.judge.template_file import read_template
     from xpo.run.files import output_folder, write_text
@@ -100,10 +120,6 @@ def write(composition: Composition, given: Given) -> int:
 
     c = composition
     lacking = {"texts"} - c.data.provides
-    if not isinstance(c.annotator, Revising):
-        raise ConfigError(
-            f"{c.choice('annotator')} has no principles to revise by; annotator=constitution has"
-        )
     if lacking:
         raise ConfigError(f"{c.choice('data')} has no texts to revise; give data=jsonl data.path=FILE")
     principles, out, desk = c.annotator.improving(), Path(given.out).expanduser(), Desk.of(c)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from xpo.errors import UserError
@@ -70,7 +71,12 @@ def load_classifier(path: str, key: str, attention: str) -> Classifier:
         raise
     except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(f"{where}: no reward model could be loaded: {lines[0]}") from error
+        here = (
+            ""
+            if Path(source).is_dir()
+            else f"there is no folder {path}, and of the hub's model of that name "
+        )
+        raise UserError(f"{where}: {here}no reward model could be loaded: {lines[0]}") from error
     model, found = loaded
     require_whole(found, where)
     _check_finite(model, where)
