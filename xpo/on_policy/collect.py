@@ -23,6 +23,7 @@ from xpo.on_policy.values import values
 from xpo.run.pieces import pieces
 from xpo.run.ranks import rank, rows_from_all_ranks
 from xpo.run.samples import Policy
+from xpo.sampler.base import seeds
 
 
 @dataclass
@@ -135,14 +136,15 @@ class Collector:
 
     def answers(self, prompts: Sequence[Prompt], draw: str, number: int) -> list[Answered]:
         """``number`` responses to each prompt, annotated. The same ``draw`` and policy give the same ones."""
-        mine = list(range(rank() if self.ranks > 1 else 0, len(prompts), self.ranks))
+        place = rank() if self.ranks > 1 else 0
+        first, end = (len(prompts) * at // self.ranks for at in (place, place + 1))
         with self.clock("sample"):
-            drawn = self.drawn([prompts[i] for i in mine], draw, number)
+            drawn = self.drawn(prompts[first:end], draw, number, first)
         with self.clock("annotate"):
-            found = self._annotated([prompts[i] for i in mine], drawn)
+            found = self._annotated(prompts[first:end], drawn)
         if self.ranks == 1:
             return found
-        return rows_from_all_ranks(dict(zip(mine, found, strict=True)))
+        return rows_from_all_ranks(dict(zip(range(first, end), found, strict=True)))
 
     def renew(self) -> None:
         """Give an engine that keeps weights of its own those that the policy has now."""
@@ -150,12 +152,16 @@ class Collector:
             with self.clock("weights"):
                 self.engine.update(self.policy)
 
-    def drawn(self, prompts: Sequence[Prompt], draw: str, number: int) -> Any:
-        """``number`` responses to each prompt, annotated by nobody."""
+    def drawn(self, prompts: Sequence[Prompt], draw: str, number: int, first: int = 0) -> Any:
+        """``number`` responses to each prompt, annotated by nobody. ``first``: prompts that others draw for.
+
+        A prompt's random numbers are its own, so that any number of ranks draws the same responses.
+        """
         option, longest = self.parts.sampling.draw, self.prompts.longest
         most = option.max_new_tokens if longest is None else min(longest, option.max_new_tokens)
         option = dataclasses.replace(option, responses=number, max_new_tokens=most)
-        generator = self._generator(f"{draw}/{rank()}")
+        generator = self._generator(draw)
+        seeds(first, generator)
         return self.engine(self.policy, [prompt.shown for prompt in prompts], option, generator)
 
     def _annotated(self, prompts: Sequence[Prompt], drawn: Any) -> list[Answered]:
