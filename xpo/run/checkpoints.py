@@ -153,6 +153,12 @@ def latest_checkpoint(directory: Path) -> Path | None:
     return found[-1] if found else None
 
 
+def forget(directory: Path) -> None:
+    """Take away this stage's checkpoints, whole or not; what other stages left beside them stays."""
+    for path in directory.glob("step-*"):
+        _remove(path)
+
+
 def check_whole(path: Path) -> None:
     """``OutputError`` for a checkpoint that lost its end, which torch would tell as an internal error."""
     if not zipfile.is_zipfile(path):

@@ -18,15 +18,18 @@ IDLE = frozenset(
 )
 """Keys that may differ between a run and its continuation, beside the group ``logger``."""
 SHOWN = 4
+TRAINED = frozenset({".ckpt", ".pt"})
+"""Suffixes of what a run leaves that goes on: checkpoints, weights and samples of rounds."""
 
 
 def check_same_run(config: Mapping[str, Any], out: Path) -> None:
-    """``OutputError`` if the folder holds a result, or checkpoints, of another config.
+    """``OutputError`` if the folder holds a result, checkpoints or samples of another config.
 
-    Going on would train one method from another's weights and optimizer, and say nothing.
+    Going on would train one method from another's weights, optimizer or responses, and say nothing.
     """
     path = out / "config.yaml"
-    begun = (out / "summary.json").is_file() or any((out / "checkpoints").glob("**/*.ckpt"))
+    left = {path.suffix for path in (out / "checkpoints").rglob("*")}
+    begun = (out / "summary.json").is_file() or bool(left & TRAINED)
     if not (path.is_file() and begun):
         return
     differences = _differences(_read(path), yaml.safe_load(yaml.safe_dump(dict(config))))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from xpo.module.policy import PolicyModule
-from xpo.run.checkpoints import Checkpoints, check_whole, checkpoint_step, latest_checkpoint
+from xpo.run.checkpoints import Checkpoints, check_whole, checkpoint_step, forget, latest_checkpoint
 from xpo.run.log import MetricLog
 from xpo.run.random_state import RandomState
 from xpo.run.ranks import rank
@@ -96,7 +95,7 @@ def _resumable(job: Job) -> str | None:
         check_whole(found)
     job.log.rewind(-1 if found is None else checkpoint_step(found), job.stage)
     if found is None and rank() == 0:
-        shutil.rmtree(job.checkpoints, ignore_errors=True)
+        forget(job.checkpoints)
     if found is None:
         return None
     say(f"{job.stage} goes on after step {checkpoint_step(found)} of {job.steps}: {shown(found)}")
