@@ -1,8 +1,9 @@
-"""A rollout of random numbers: through the real collator and module as tensors, and as the interpreter reads it."""
+"""A rollout of random numbers: as tensors for the real collator and module, and for the interpreter."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,11 +35,17 @@ TOKENS = (
 MORE = ("advantage", "returns", "cost_returns", "entropy")
 
 
+@functools.cache
+def composed(*overrides: str) -> Any:
+    """Each combination once: composing takes longer than everything else here."""
+    return build(compose_config([*overrides]))
+
+
 class Rollout:
     """N prompts with K samples each, of 1 to T tokens, and a module that is told what its models say."""
 
     def __init__(self, overrides: list[str], responses: int, seed: int = 0) -> None:
-        self.parts = build(compose_config(overrides))
+        self.parts = composed(*overrides)
         self.arrow: Any = arrow_of(self.parts)
         self.random = np.random.default_rng(seed)
         self.length = self.random.integers(1, T + 1, (N, responses))
@@ -170,7 +177,11 @@ class _Demonstrations:
             Row([1] * (k + 1), [[2] * k], demo=[1.0], weight=w) for k, w in zip(lengths, weight, strict=True)
         ]
         self.batch = Collator(0, rollout.arrow.prompt_edges)(rows, [0, 1], totals_of(rows, 1))
-        logp, prompt = -draw.random((2, 1, 4)), -draw.random((2, 4))
+        logp = -draw.random(self.batch.mask_BKT.shape)
+        prompt, scored_BP = np.zeros((2, 0)), np.zeros((2, 0), bool)
+        if self.batch.packed.prompt_edge_BP is not None:
+            scored_BP = (self.batch.packed.prompt_edge_BP >= 0).numpy()
+            prompt = -draw.random(scored_BP.shape)
         scored = [torch.from_numpy(x.copy()) for x in (logp, prompt)]
         self.scored = (*scored, None)
         self.rows = [
@@ -181,7 +192,7 @@ class _Demonstrations:
                 "length": np.array([float(k)]),
                 "prompt_length": float(k),
                 "logp": logp[n],
-                "prompt_logp": prompt[n, :k],
+                "prompt_logp": prompt[n][scored_BP[n]],
                 "demo": np.array([1.0]),
                 "weight": weight[n],
             }

@@ -1,4 +1,4 @@
-"""What is printed of a policy gradient evaluates to what is trained: its loss, and before that its advantages."""
+"""What is printed of a policy gradient evaluates to what is trained: its loss, and its advantages before."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 from tests.explain.interpreter import evaluate, follow
 from tests.explain.rollouts import Rollout
 from xpo.arrows import credit_of, formula_of
-from xpo.compose import build, compose_config, presets
 from xpo.explain.options import options
+from xpo.explain.presets import read_all
 
-GRADIENTS = [algo for algo in presets() if build(compose_config([f"algo={algo}"])).objective.policy_gradient]
-RATIOS = ["policy_loss.level=mean", "policy_loss.level=sum", "policy_loss.dual=1.5", "policy_loss.high=0.4"]
+GRADIENTS = [p.algo for p in read_all() if p.choices["objective"] == "policy_gradient"]
+RATIOS = ["policy_loss.level=mean", "policy_loss.level=sum", "policy_loss.dual=1.1", "policy_loss.high=0.4"]
 SAMPLES = ["sampling.responses=4", "arity=list"]
 
 
@@ -79,6 +79,7 @@ def test_the_advantages_are_what_the_text_says(algo: str) -> None:
 
 CREDITS = [
     "algo=reinforce length=penalty length.alpha=0.3",
+    "algo=reinforce length=overlong length.most=4 length.buffer=3",
     "algo=reinforce reward.scale=2.5 reward.clip=0.4",
     "algo=reinforce polarity=negative",
     "algo=reinforce advantage.gamma=0.9",

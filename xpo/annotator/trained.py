@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from xpo.annotator.base import Desk, Labeller, Verdict
@@ -40,10 +41,7 @@ class Trained(Labeller):
         return build(self._config(parts.config, [parts.choice("data"), parts.choice("model")]))
 
     def _config(self, config: dict[str, Any], choices: Sequence[str]) -> dict[str, Any]:
-        from xpo.compose.compose import compose_config
-
-        given = [f"algo={self.algo}", *choices]
-        made = compose_config([*given, *self.overrides])
+        made = copy.deepcopy(_composed(f"algo={self.algo}", *choices, *self.overrides))
         changed = {override.split("=")[0].split(".")[0] for override in self.overrides}
         for key in SHARED:
             if key not in changed:
@@ -52,3 +50,11 @@ class Trained(Labeller):
 
     def judge(self, records: Sequence[Record], desk: Desk) -> Iterator[Verdict]:
         raise RuntimeError("the run trains it first, and labels with what was trained")
+
+
+@lru_cache(maxsize=16)
+def _composed(*overrides: str) -> dict[str, Any]:
+    """Once: rules ask for it again and again, and composing takes its time."""
+    from xpo.compose.compose import compose_config
+
+    return compose_config([*overrides])

@@ -24,6 +24,7 @@ def ordered(record: Record, order: Sequence[int]) -> Record:
         models=_some(record.models, order),
         steps=_some(record.steps, order),
         spans=_some(record.spans, order),
+        parts=_some(record.parts, order),
     )
 
 

@@ -8,8 +8,8 @@ They are evaluated on a whole rollout, without gradient, before any of it is tra
   each of its tokens; ``whiten(x)`` has mean 0 and variance 1 over the tokens of the rollout.
 - ``mean_k(x)``, ``std_k(x)`` (squares over n - 1), ``population_std_k(x)`` (over n) are of a prompt's samples,
   ``others_k(x)`` is the mean of the others; ``f_over_u(x)`` is f(u) / u of the divergence at u = exp(x).
-- given: ``old_logp``, ``ref_logp``, ``old_value``, ``old_cost_value`` per token, ``score`` and ``cost`` per
-  response, ``multiplier`` and ``penalty_scale`` of the rollout.
+- given: ``old_logp``, ``ref_logp``, ``old_value``, ``old_cost_value``, ``part_score`` (0 where no part ends) per
+  token, ``score`` and ``cost`` per response, ``multiplier`` and ``penalty_scale`` of the rollout.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ def _ratio(c: OnPolicy) -> list[Definition]:
 
 def _earned(c: OnPolicy) -> str:
     price = f" - {c.length.offset_text()}" if c.length.has_offset else ""
-    return f"last_t({c.reward.sample_text()}{price})"
+    if not c.reward_level.of_parts:
+        return f"last_t({c.reward.sample_text('score')}{price})"
+    return c.reward.sample_text("part_score") + (f" - last_t({price.removeprefix(' - ')})" if price else "")
 
 
 def _stream(c: OnPolicy, names: _Stream) -> tuple[list[Definition], str]:

@@ -22,7 +22,7 @@ from xpo.compose import ConfigError, Refused, build, compose_config, presets
 from xpo.compose.composition import Composition
 from xpo.compose.groups import AXES
 from xpo.errors import UserError
-from xpo.explain.matrix_data import CONTEXTS, in_context, with_rows, write_rows
+from xpo.explain.matrix_data import CONTEXTS, placed, with_rows, write_rows
 from xpo.explain.options import Option, options
 from xpo.explain.probe import Probe, probe
 from xpo.explain.stand_ins import Given, filled, stand_ins
@@ -56,16 +56,18 @@ def matrix(folder: Path, algos: Sequence[str] | None = None) -> list[Entry]:
     algos = presets() if algos is None else algos
     cache = f"cache={folder / 'cache'}"
     given = {
-        where: stand_ins([*with_rows(data[0], rows), cache], folder / where)
+        where: [
+            stand_ins([*with_rows(one, rows), cache], folder / where / str(n)) for n, one in enumerate(data)
+        ]
         for where, data in CONTEXTS.items()
     }
-    return [
-        entry
-        for algo in algos
-        for where in CONTEXTS
-        for config in (compose_config([*in_context(algo, where, rows), cache]),)
-        for entry in _of_preset(algo, where, config, given[where])
-    ]
+    found: list[Entry] = []
+    for algo in algos:
+        for where in CONTEXTS:
+            number, overrides = placed(algo, where, rows, given[where])
+            config = compose_config([*overrides, cache])
+            found += _of_preset(algo, where, config, given[where][number])
+    return found
 
 
 def swapped(config: dict[str, Any], option: Option, given: Given) -> Iterator[dict[str, Any]]:
@@ -138,7 +140,7 @@ def _built(configs: Iterator[dict[str, Any]]) -> Composition:
 
 def _without_folders(reason: str) -> str:
     """The same wherever the files of the matrix were put."""
-    return re.sub(r"(?<==)\S+/(gold|file)\b", r"\1", re.sub(r"\S+/(?=rows\.jsonl)", "", reason))
+    return re.sub(r"(?<==)\S+/(gold|file)/\d\b", r"\1", re.sub(r"\S+/(?=rows\.jsonl)", "", reason))
 
 
 def _declared_equal(base: Any, other: Any, axis: str) -> str:
@@ -148,6 +150,8 @@ def _declared_equal(base: Any, other: Any, axis: str) -> str:
         return "both links are the log-ratio itself (`linear`): only what is measured differs"
     if axis == "divergence" and not other.reference.given and not other.length.averages:
         return "without a reference it bends log-likelihoods of whole responses, where this link is straight"
+    if axis == "reward_form" and one.reads and two.reads and other.sampling.by_order:
+        return "samples are kept by their order alone, which win rates and scores have in common (`by_order`)"
     if axis == "reward" and other.objective.hard_labels:
         return "an order is all that is read, and the scores' order is that of the labels (`hard_labels`)"
     if axis == "reward_level" and not one.ends and not two.ends and "gold rewards" in other.data.provides:

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from xpo.compose import Refused, build, compose_config
+from xpo.compose import ConfigError, Refused, build, compose_config
+from xpo.explain.left_open import filled_in, left_open
+
+
+def long_from(least: int, most: int) -> tuple[str, ...]:
+    """From how many tokens on responses are overlong, and how many there may be."""
+    return f"++hp.length.overlong.most={most}", f"++hp.length.overlong.buffer={most - least}"
+
 
 SMALL = ("model.hidden=16", "model.layers=1", "model.heads=2", "trainer.threads=1")
-GOLD = ("data=gold", "data.mode=sampled", "data.records=48", *SMALL)
-WHOLE = ("data=gold", "data.mode=population", "data.symbols=3", "data.max_symbols=2", *SMALL)
+GOLD = ("data=gold", "data.mode=sampled", "data.records=48", *SMALL, *long_from(2, 4))
+WHOLE = (
+    "data=gold",
+    "data.mode=population",
+    "data.symbols=3",
+    "data.max_symbols=2",
+    *SMALL,
+    *long_from(1, 3),
+)
 FILE = (
     "data=jsonl",
     "data.path={rows}",
@@ -19,21 +33,43 @@ FILE = (
     "model.vocab_size=300",
     "model.max_length=64",
     *SMALL,
+    *long_from(2, 60),
 )
 
 CONTEXTS = {"gold": (GOLD, WHOLE), "file": (FILE, (*FILE, "data.pretraining={rows}"))}
 """The data, and others where a preset does not take those. ``rows`` is a file."""
 
 
+UNREAD = ({"path": "unread", "helpfulness": "unread", "cost": "unread", "models": "[{path: unread}]"},)
+"""Values for what a preset leaves to its user, where nothing is read."""
+
+Ways = Sequence[Mapping[str, str]]
+
+
+def placed(algo: str, where: str, rows: Path, given: Sequence[Ways]) -> tuple[int, list[str]]:
+    """The number of the first of these data that the preset takes, and overrides; the last if it takes none.
+
+    What the preset leaves to its user is filled in the first way, of those ``given`` for the data, that its
+    components take.
+    """
+    number, overrides = 0, [""]
+    for number, (data, ways) in enumerate(zip(CONTEXTS[where], given, strict=True)):
+        for way in ways if left_open(algo, where_from(data), ways[0]) else ways[:1]:
+            overrides = [f"algo={algo}", *with_rows(data, rows), *filled_in(algo, where_from(data), way)]
+            with contextlib.suppress(Refused, ConfigError):
+                build(compose_config(overrides))
+                return number, overrides
+    return number, overrides
+
+
 def in_context(algo: str, where: str, rows: Path) -> list[str]:
-    """The preset on the first of these data that it takes, as overrides; on the last if it takes none."""
-    overrides: list[str] = []
-    for data in CONTEXTS[where]:
-        overrides = [f"algo={algo}", *with_rows(data, rows)]
-        with contextlib.suppress(Refused):
-            build(compose_config(overrides))
-            return overrides
-    return overrides
+    """Those overrides, where nothing that they name is read."""
+    return placed(algo, where, rows, [UNREAD] * len(CONTEXTS[where]))[1]
+
+
+def where_from(data: Sequence[str]) -> str:
+    """The option of ``data`` that overrides choose."""
+    return next(one.removeprefix("data=") for one in data if one.startswith("data="))
 
 
 def with_rows(data: Sequence[str], rows: Path) -> list[str]:

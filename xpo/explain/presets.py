@@ -53,6 +53,11 @@ def read(algo: str) -> Preset:
     return Preset(algo, axes, choices, values.get("survey") or {}, values.get("algo") or {})
 
 
+def chosen_by(address: str) -> dict[str, str]:
+    """The options that a config file, such as ``data/gold``, chooses."""
+    return _follow(address)[0]
+
+
 def _roots() -> list[Path]:
     return [core_conf(), *(plugin.conf for plugin in plugins())]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,18 +13,22 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from xpo.annotator.base import Desk
-from xpo.arrow import OffPolicy
+from xpo.arrows import Arrow, arrow_of
+from xpo.contracts import Batch, Row
 from xpo.data.build import fingerprint
 from xpo.data.collate import Collator
 from xpo.data.loader import ProbeRows
 from xpo.data.plan import Sizes
+from xpo.explain.probe_samples import brief, collector_of, rollout_batch, round_rows
 from xpo.module.off_policy import OffPolicyModule
+from xpo.module.on_policy import OnPolicyModule
 from xpo.module.reward_model import RewardModule
 from xpo.scoring.path import choose_path
 from xpo.scoring.score import Scoring
 from xpo.stages.loaders import training_loader
 from xpo.stages.run import window
-from xpo.stages.source import Policy
+from xpo.stages.sampler import tempered
+from xpo.stages.source import Policy, Rows
 from xpo.stages.weights import weighed
 
 if TYPE_CHECKING:
@@ -58,51 +63,102 @@ class Probe:
 
 
 def probe(composition: Composition) -> Probe:
-    """Read, tokenise, score, train one step's loss, the policy drifted from its reference as in training.
+    """Read or sample, tokenise, score, train one step's loss, the policy drifted from its reference.
 
     An adapter has drifted once more before that, as after a stage of its own, so that a reference below
-    it is another one than the policy at the start.
+    it is another one than the policy at the start. Of a rollout the policy has drifted on since it was sampled,
+    as in its later steps.
     """
     torch.manual_seed(0)
-    c, arrow = composition, OffPolicy.of(composition, composition.reference.given)
+    c = brief(composition)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        source = c.data.open(c, Desk.of(c))
-        loaded = c.model.load(seed=c.seed, texts=source.texts, tokenizer=source.tokenizer)
-        source.tokenize(loaded.tokenizer, window(loaded.model))
-        policy = c.adapter.apply(loaded.model, c.seed)
-        if c.adapter.adapts:
-            _drift(policy)
-        scoring = Scoring(path=choose_path(loaded.model)[0], support=source.support)
-        start = Policy(policy, loaded.tokenizer, scoring, trained=True)
-        rows, _ = weighed(c, start, source.rows(start, arrow.needs))
-    skipped = None if c.critic.every_state else source.support
-    reference = _lasting(c.reference).prepare(policy, scoring, loaded.tokenizer)
+        bench = _bench(c)
+        module, batch, rows = (_of_rollout if c.schedule.online else _of_rows)(bench)
+    loss = module.loss(batch)
+    loss.backward()
+    return Probe(float(loss.detach()), _gradient(module), fingerprint(rows), _schedule(composition))
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """What a probe stands on before there are rows."""
+
+    c: Composition
+    arrow: Arrow
+    source: Any
+    start: Policy
+    reference: Any
+    collator: Collator
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """What modules are made of, but for their critic."""
+        scoring = self.start.scoring
+        return (self.start.model, self.arrow, scoring, self.reference, self.c.optimizer, 1)
+
+
+def _bench(c: Composition) -> _Bench:
+    arrow, source = arrow_of(c), c.data.open(c, Desk.of(c))
+    loaded = c.model.load(seed=c.seed, texts=source.texts, tokenizer=source.tokenizer)
+    source.tokenize(loaded.tokenizer, window(loaded.model))
+    policy = c.adapter.apply(loaded.model, c.seed)
+    if c.adapter.adapts:
+        _drift(policy)
+    scoring = Scoring(path=choose_path(loaded.model)[0], support=source.support)
+    start = Policy(policy, loaded.tokenizer, scoring, trained=True)
+    if c.schedule.online:
+        start = tempered(start, c.sampling.temperature)
+    collator = Collator(
+        loaded.tokenizer.pad_token_id,
+        arrow.prompt_edges,
+        None,
+        None if c.critic.every_state else source.support,
+        c.reward.trains_head,
+        c.reward.separator(loaded.tokenizer) if c.reward.trains_head else None,
+    )
+    reference = _lasting(c.reference).prepare(policy, start.scoring, loaded.tokenizer)
+    return _Bench(c, arrow, source, start, reference, collator)
+
+
+def _of_rows(bench: _Bench) -> tuple[OffPolicyModule, Batch, Sequence[Row]]:
+    """Rows that are given, or sampled as a round begins."""
+    c, start = bench.c, bench.start
+    if c.sampling.samples:
+        rows = Rows(round_rows(c, collector_of(c, bench.source, start, bench.reference)))
+    else:
+        rows, _ = weighed(c, start, bench.source.rows(start, bench.arrow.needs))
+    bos = start.tokenizer.bos_token_id
     loader = training_loader(
         rows,
         Sizes(ROWS, TOKENS),
-        Collator(
-            loaded.tokenizer.pad_token_id,
-            arrow.prompt_edges,
-            None,
-            skipped,
-            c.reward.trains_head,
-            c.reward.separator(loaded.tokenizer) if c.reward.trains_head else None,
-        ),
+        bench.collator,
         ranks=(0, 1),
-        probes=ProbeRows(arrow.statistic_rows, rows.limits, loaded.tokenizer.bos_token_id),
+        probes=ProbeRows(bench.arrow.statistic_rows, rows.limits, bos),
     )
-    critic = c.critic.build(policy, c.seed)
-    parts = (policy, arrow, scoring, reference, c.optimizer, 1, critic)
-    module = OffPolicyModule(*parts)
+    critic = c.critic.build(start.model, c.seed)
+    module = OffPolicyModule(*bench.parts, critic)
     if c.reward.trains_head:
-        head = c.reward.build(c.reward_form, policy, c.seed)
-        module = RewardModule(*parts, head=head, lr_scale=c.reward.lr_scale)
-    _drift(policy)
-    if critic is not None:
-        _drift(critic)
-    loss = module.loss(next(iter(loader)))
-    loss.backward()
-    return Probe(float(loss.detach()), _gradient(module), fingerprint(rows.train), _schedule(c))
+        head = c.reward.build(c.reward_form, start.model, c.seed)
+        module = RewardModule(*bench.parts, critic, head=head, lr_scale=c.reward.lr_scale)
+    _drifted(module)
+    return module, next(iter(loader)), rows.train
+
+
+def _of_rollout(bench: _Bench) -> tuple[OffPolicyModule, Batch, Sequence[Row]]:
+    c = bench.c
+    module = OnPolicyModule(*bench.parts, c.critic.build(bench.start.model, c.seed))
+    _drifted(module)
+    collector = collector_of(c, bench.source, bench.start, bench.reference)
+    beside = bench.source.demonstrations() if c.sft.merges else None
+    batch, rows = rollout_batch(module, collector, bench.collator, beside)
+    _drifted(module)
+    return module, batch, rows
+
+
+def _drifted(module: OffPolicyModule) -> None:
+    _drift(module.policy)
+    if module.critic is not None:
+        _drift(module.critic)
 
 
 def _lasting(reference: Any) -> Any:

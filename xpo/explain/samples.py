@@ -81,6 +81,8 @@ def about_gradient(c: Composition) -> list[str]:
 
 
 def _worth(c: Composition) -> str:
+    if c.reward_level.of_parts:
+        return f"A part of a sample is worth what {c.choice('annotator')} says of it ({c.choice('reward_level')})."
     worth = _WORTH[c.feedback.on_policy]
     rated = c.reward_form.reads == "wins"
     won = (

@@ -16,6 +16,7 @@ _OF_SAMPLES = {
     "entropy": "entropy of the policy's next token, over the whole vocabulary",
     "sum_d": "over the demonstrations that come with the optimizer step, all ranks",
     "demonstrated_rows": "sum of those demonstrations' weights",
+    "part_score": "what a part of a sample is worth, at the token where it ends, 0 at others",
     "cost": "what a sample costs, positive where it is unsafe",
     "multiplier": "the constraint's price of a unit of cost, after each rollout another one",
     "penalty_scale": "what beta is multiplied by, after each rollout another number",

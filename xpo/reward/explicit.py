@@ -86,9 +86,9 @@ class Explicit:
     def score_text(self) -> str:
         return f"score / {self.scale!r}"
 
-    def sample_text(self) -> str:
+    def sample_text(self, x: str) -> str:
         """What a policy gradient takes a sample's score for."""
-        scaled = "score" if self.scale == 1 else self.score_text()
+        scaled = x if self.scale == 1 else f"{x} / {self.scale!r}"
         return scaled if self.clip is None else f"minimum(maximum({scaled}, -{self.clip!r}), {self.clip!r})"
 
     def score_latex(self) -> str:

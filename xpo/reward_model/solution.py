@@ -133,7 +133,7 @@ class _Asked:
         made, places = [], []
         cutter = Cutter(saved.tokenizer, limits_of(saved.window))
         for k in range(len(record.responses)):
-            parts = _parts(saved, record, k)
+            parts = parts_of(saved, record, k)
             cut = _cut(cutter, record, record.responses[k], parts, saved.reader.counts)
             sizes = _read(cut, saved.reader.counts)
             readings = rows.setdefault(tuple(cut.prompt), [])
@@ -145,7 +145,8 @@ class _Asked:
         return cls([(list(prompt), readings) for prompt, readings in rows.items()], made, places)
 
 
-def _parts(saved: SavedReward, record: Record, k: int) -> tuple[Part, ...]:
+def parts_of(saved: SavedReward, record: Record, k: int) -> tuple[Part, ...]:
+    """The parts of a response, none if it has no text: those that the record gives, else the rule's."""
     text = content(record, record.responses[k])
     given = None if record.steps is None else record.steps[k]
     if given is not None:

@@ -26,6 +26,7 @@ class Sampled:
 
     samples: ClassVar[bool] = True
     weight: ClassVar[float] = 0.0  # of the reference, beside the policy
+    by_order: ClassVar[bool] = False  # which responses stay depends on the order of a prompt's alone
 
     responses: int = 8
     temperature: float = 1.0

@@ -38,6 +38,10 @@ class BestOfN(Sampled):
             raise ValueError(f"share must be numbers above 0 and at most 1, got {self.share}")
 
     @property
+    def by_order(self) -> bool:
+        return self.share is None
+
+    @property
     def kept(self) -> int:
         return self.responses if self.share is not None else self.keep or 1
 

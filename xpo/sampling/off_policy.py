@@ -16,4 +16,5 @@ class OffPolicy:
     samples: ClassVar[bool] = False
     weight: ClassVar[float] = 0.0  # of the reference, beside the policy
     by_policy: ClassVar[bool] = False  # what is trained on is distributed as what the policy says
+    by_order: ClassVar[bool] = False  # which responses stay depends on the order of a prompt's alone
     reads_values: ClassVar[bool] = False  # which responses stay depends on what they are worth

@@ -14,9 +14,11 @@ from xpo.compose.rules import (
     parts,
     reward,
     rows,
+    samples,
     shape,
     step,
     training,
+    worth,
 )
 from xpo.compose.rules.reason import Reason, Rule
 
@@ -44,7 +46,7 @@ def of_samples(rule: Rule) -> Rule:
 
 
 RULES: tuple[Rule, ...] = (
-    *on_policy.FIRST,
+    *samples.RULES,
     *map(of_given_rows, reward.RULES),
     *map(of_given_rows, rows.OF_ROWS),
     *rows.RULES,
@@ -58,5 +60,6 @@ RULES: tuple[Rule, ...] = (
     *map(of_given_rows, head.RULES),
     *map(of_given_rows, training.RULES),
     *map(of_given_rows, parts.RULES),
+    *map(of_samples, worth.RULES),
     *map(of_samples, on_policy.RULES),
 )

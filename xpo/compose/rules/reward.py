@@ -15,12 +15,31 @@ def _reward_is_read(c: Composition) -> Reason | None:
     if c.reward.reads_reward:
         return Reason(
             f"{c.choice('objective')} eats no reward, so {c.choice('reward')} would have no effect.",
-            ("reward", "objective"),
+            ("reward", "objective", "sampling"),
         )
     return Reason(
         f"{c.choice('objective')} eats a reward, and {c.choice('reward')} gives none.",
         ("reward", "objective"),
     )
+
+
+def _choice_is_by_a_reward(c: Composition) -> Reason | None:
+    """Where nothing else reads a reward, it is what samples are chosen by."""
+    if not c.sampling.reads_values or c.objective.reads_reward:
+        return None
+    lacking = {
+        "reward": not c.reward.relabels,
+        "reward_form": not c.reward_form.reads,
+        "reward_level": not c.reward_level.gives_reward or c.reward_level.per_token,
+    }
+    for group, so in lacking.items():
+        if so:
+            return Reason(
+                f"{c.choice('sampling')} chooses by what a scorer says of whole responses, and {c.choice(group)} is "
+                "none of that.",
+                (group, "sampling"),
+            )
+    return None
 
 
 def _no_idle_axis(c: Composition) -> Reason | None:
@@ -143,6 +162,7 @@ def _form_words(reads: str) -> str:
 
 RULES: tuple[Rule, ...] = (
     _reward_is_read,
+    _choice_is_by_a_reward,
     _no_idle_axis,
     _credit_is_per_token,
     _one_likelihood,

@@ -1,0 +1,36 @@
+"""Settings of a preset that only a user can give."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from typing import Any
+
+from xpo.explain.options import options
+from xpo.explain.presets import chosen_by, read
+
+MISSING = "???"
+
+
+def left_open(algo: str, data: str, given: Container[str] = ()) -> list[str]:
+    """Such keys, as ``group.key``, of the options that a preset chooses on these data.
+
+    Of lists that are empty by default those that ``given`` has.
+    """
+    choices = read(algo).choices | chosen_by(f"data/{data}")
+    return [
+        f"{group}.{key}"
+        for group, name in choices.items()
+        for option in options(group)
+        if option.name == name
+        for key in open_keys(option.settings, given)
+    ]
+
+
+def open_keys(settings: Mapping[str, Any], given: Container[str] = ()) -> list[str]:
+    """The keys of one option that only a user can set."""
+    return [str(key) for key, value in settings.items() if value == MISSING or (value == [] and key in given)]
+
+
+def filled_in(algo: str, data: str, way: Mapping[str, str]) -> list[str]:
+    """They and their values, as overrides; ``way`` has a value for each key."""
+    return [f"{key}={way[key.partition('.')[2]]}" for key in left_open(algo, data, way)]
