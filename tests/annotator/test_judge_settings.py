@@ -43,6 +43,7 @@ def test_a_template_of_ones_own(tmp_path: Path):
         ({"clamp": (0.6, 0.4)}, "clamp must be"),
         ({"clamp": (0.5, 0.5)}, "clamp must be"),
         ({"clamp": (0.6, 0.9)}, "clamp must be"),
+        ({"instructions": " "}, "instructions is empty: say what is better, or null"),
         ({"rationale_tokens": -1}, "rationale_tokens must be 0"),
         ({"template": "none.yaml"}, "there is no such file, and xpo brings: impartial"),
         (

@@ -54,3 +54,14 @@ def test_what_has_a_meaning_is_accepted(arguments: list[str]) -> None:
 def test_what_has_none_is_refused(arguments: list[str], said: str) -> None:
     with pytest.raises(Refused, match=said):
         build(compose_config(arguments))
+
+
+RULE = ["data=jsonl", "data.path=x", "annotator=rule", "annotator.rules=[{name: length}]"]
+
+
+def test_a_threshold_that_no_feedback_reads_is_refused() -> None:
+    build(compose_config(["algo=kto", *RULE, "annotator.threshold=2"]))
+    build(compose_config(["algo=dpo", *RULE]))
+    with pytest.raises(Refused, match="annotator.threshold of annotator=rule .* reads no such") as caught:
+        build(compose_config(["algo=dpo", *RULE, "annotator.threshold=2"]))
+    assert caught.value.nearest == ("annotator.threshold=null",)

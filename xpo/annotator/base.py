@@ -59,6 +59,7 @@ class Labeller:
     stored: ClassVar[bool] = True
     first: ClassVar[bool] = False  # something is trained before it can label
     judges_parts: ClassVar[bool] = False  # verdicts say what parts of responses are worth
+    cuts_scores: ClassVar[bool] = False  # a threshold of its own says which responses are good
     bought: ClassVar[bool] = False  # a verdict costs money or many seconds
     quadratic: ClassVar[bool] = False
     cut: ClassVar[str] = ""  # its key that says from where on a response is good

@@ -63,6 +63,11 @@ class RuleAnnotator(Labeller):
         for place, entry in enumerate(self.rules):
             _weighted(place, entry)
 
+    @property
+    def cuts_scores(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether a threshold says which responses are good."""
+        return self.threshold is not None
+
     def judge(self, records: Sequence[Record], desk: Desk) -> Iterator[Verdict]:
         for record in records:
             prompt = written_text(record.prompt)

@@ -73,6 +73,20 @@ def _own_labels_are_read(c: Composition) -> Reason | None:
     )
 
 
+def _cuts_are_read(c: Composition) -> Reason | None:
+    """Who is good by an annotator's threshold, on its own."""
+    if not c.annotator.cuts_scores:
+        return None
+    if "labels" in c.feedback.gives and not c.feedback.labels_from_pairs:
+        return None
+    return Reason(
+        f"annotator.threshold of {c.choice('annotator')} says which responses are good, and "
+        f"{c.choice('feedback')} reads no such labels.",
+        ("feedback", "annotator"),
+        ("annotator.threshold=null",),
+    )
+
+
 def _wins_are_given(c: Composition) -> Reason | None:
     if not c.feedback.soft_masses or "wins" in c.annotator.gives:
         return None
@@ -87,6 +101,7 @@ def _wins_are_given(c: Composition) -> Reason | None:
 RULES: tuple[Rule, ...] = (
     _softness_is_read,
     _own_labels_are_read,
+    _cuts_are_read,
     _wins_are_given,
     _labels_are_soft,
     _noise_can_be_undone,
