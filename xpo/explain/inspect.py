@@ -74,7 +74,7 @@ def prepared(overrides: list[str], split: str) -> tuple[Sequence[Row], Any]:
     from xpo.compose import build, compose_config
     from xpo.scoring.path import choose_path
     from xpo.scoring.score import Scoring
-    from xpo.stages.run import window
+    from xpo.stages.opening import window
     from xpo.stages.source import Policy
 
     composition = build(compose_config(overrides))

@@ -26,7 +26,7 @@ from xpo.module.reward_model import RewardModule
 from xpo.scoring.path import choose_path
 from xpo.scoring.score import Scoring
 from xpo.stages.loaders import training_loader
-from xpo.stages.run import window
+from xpo.stages.opening import window
 from xpo.stages.sampler import tempered
 from xpo.stages.source import Policy, Rows
 from xpo.stages.weights import weighed

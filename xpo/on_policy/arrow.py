@@ -116,7 +116,7 @@ class OnPolicy:
         return Credit(self.polarity.advantage(advantage_BKT), found.return_BKT, other.return_BKT)
 
     def __call__(self, batch: Batch, scores: Scores, steps: Steps = Steps(), scale: float = 1.0) -> Scored:  # noqa: B008 (frozen)
-        """One micro-batch's share of the loss. ``scale`` is the multiple of beta that the rollout is held by."""
+        """One micro-batch's share of the loss. ``scale`` is the multiple of beta that holds the rollout."""
         known: Experience = batch.experience
         mask_BKT = batch.mask_BKT
         loss_BKT = self.policy_loss(scores.logp_BKT, known.old_logp, known.advantage, mask_BKT)

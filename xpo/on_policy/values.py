@@ -16,7 +16,8 @@ def values(record: Record, parts: Any) -> list[float]:
 
     A pairwise form's number is the mean probability of winning against the prompt's other responses.
     feedback=scalar takes numbers as they are, binary makes them 1 (good) or 0, preference the share of
-    comparisons that are won (what takes no number of its own leaves them as they are). Raises ``DataError`` for a record that says nothing of this.
+    comparisons that are won (what takes no number of its own leaves them as they are). Raises ``DataError``
+    for a record that says nothing of this.
     """
     record = _formed(record, parts.reward_form.reads == "wins")
     return _TAKEN[parts.feedback.on_policy](record, parts.feedback)

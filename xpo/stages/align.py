@@ -73,7 +73,8 @@ def align(alignment: Alignment) -> dict[str, float]:
 
 def _module(alignment: Alignment, reference: Prepared, steps: int) -> OffPolicyModule:
     policy, c = alignment.policy, alignment.setting.composition
-    parts = (policy.model, alignment.rows_arrow, policy.scoring, reference, c.optimizer, steps, alignment.critic)
+    arrow, critic = alignment.rows_arrow, alignment.critic
+    parts = (policy.model, arrow, policy.scoring, reference, c.optimizer, steps, critic)
     if alignment.head is not None:
         return RewardModule(*parts, head=alignment.head, lr_scale=c.reward.lr_scale)
     return OffPolicyModule(*parts)

@@ -1,4 +1,4 @@
-"""Stage ``align`` where samples are renewed all along: rollouts, each sampled, annotated, scored, trained on."""
+"""Stage ``align`` where samples are renewed all along: rollouts, sampled, annotated, scored, trained on."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _said(answers: Sequence[Answered], collector: Collector, device: Any) -> Sai
 
 
 class Demonstrations:
-    """Demonstrations that come with each optimizer step, one row for each prompt; a population comes whole."""
+    """Demonstrations that come with each optimizer step, one row for a prompt; a population comes whole."""
 
     def __init__(self, rows: Rows, sizes: Sizes, collator: Collator, ranks: tuple[int, int]) -> None:
         self._rows, self._collator, self._ranks = rows, collator, ranks
@@ -151,7 +151,7 @@ def _plan(alignment: Alignment, collector: Collector) -> Plan:
 
 
 def _steps(c: Any, plan: Plan) -> int:
-    """Optimizer steps of the run: ``trainer.steps``, or so many that all prompts are answered ``epochs`` times."""
+    """Optimizer steps of the run: ``trainer.steps``, or so many that prompts come up ``epochs`` times."""
     if c.trainer.steps is not None:
         return c.trainer.steps
     return max(1, round(c.trainer.epochs * len(plan.costs) / plan.prompts)) * plan.steps
@@ -168,7 +168,7 @@ def _checked(alignment: Alignment, collector: Collector) -> Alignment:
 
 
 def _held_out(alignment: Alignment, collector: Collector) -> dict[str, float]:
-    """What is sampled for held-out prompts, one response each, is worth; nothing where it is known exactly."""
+    """What samples for held-out prompts, one each, are worth; nothing where it is known exactly."""
     if alignment.measure is not None or not collector.prompts.test:
         return {}
     prompts = collector.prompts.test[: alignment.setting.composition.eval.rows]

@@ -47,9 +47,9 @@ def align_in_rounds(alignment: Alignment) -> dict[str, float]:
 
 def _renewed(alignment: Alignment, number: int, reference: Prepared | None) -> Alignment:
     """With rows that are sampled now, where rows are sampled."""
-    return (
-        alignment if alignment.renew is None else dataclasses.replace(alignment, rows=alignment.renew(number, reference))
-    )
+    if alignment.renew is None:
+        return alignment
+    return dataclasses.replace(alignment, rows=alignment.renew(number, reference))
 
 
 def _chunks(alignment: Alignment) -> list[Sequence[Row]]:

@@ -11,38 +11,29 @@ from typing import Any
 import torch
 import yaml
 
-from xpo.annotator.base import Desk
 from xpo.arrows import Arrow, arrow_of, formula_of
 from xpo.compose.composition import Composition
 from xpo.compose.groups import AXES
 from xpo.errors import Waiting
-from xpo.model.loaded import Loaded
-from xpo.model.scorer import begin_with
 from xpo.run.card import Card
 from xpo.run.console import render_outcome
 from xpo.run.export import export_model, support_settings
 from xpo.run.files import write_text
 from xpo.run.log import MetricLog, RunInfo, logged
-from xpo.run.manifest import Manifest, hash_template, hash_tokenizer
+from xpo.run.manifest import Manifest
 from xpo.run.ranks import rank
 from xpo.run.samples import Generation, Question, write_samples
 from xpo.run.say import say, settings, shown
 from xpo.run.summary import write_summary
 from xpo.scoring.parts import output_idle
-from xpo.scoring.path import choose_path
-from xpo.scoring.score import Scoring
 from xpo.stages.alignment import Alignment
-from xpo.stages.parallel import run_branch
-from xpo.stages.pretraining import run_pretraining
-from xpo.stages.reward_first import with_reward_model
+from xpo.stages.opening import first_of_all, head_of, opened
 from xpo.stages.reward_model import leave_reward_model
 from xpo.stages.rollouts import align_by_rollouts
 from xpo.stages.rounds import align_in_rounds
-from xpo.stages.sampler import Renewal, beside, questions, sampler
+from xpo.stages.sampler import Renewal, questions
 from xpo.stages.setting import Setting
-from xpo.stages.sft import run_sft, wanted
-from xpo.stages.source import Policy, Source
-from xpo.stages.weights import weighed
+from xpo.stages.source import Policy
 
 PRESET_KEYS = ("algo", "survey", "hp")
 """Root keys that say where a composition comes from, not what it is."""
@@ -79,46 +70,23 @@ def _made(path: Path) -> Path:
 
 
 def _stages(setting: Setting, argv: list[str], begin: float) -> dict[str, float]:
-    manifest = setting.manifest
-    if setting.composition.annotator.first:
-        with manifest.stage("reward_model"):
-            trained = with_reward_model(setting.composition, setting.out)
-        setting = dataclasses.replace(setting, composition=trained)
-    c = setting.composition
+    setting = first_of_all(setting)
+    c, manifest = setting.composition, setting.manifest
     arrow = arrow_of(c)
     manifest.record(argv=argv, axes=axes(c), seeds={"run": c.seed}, formula=formula_of(arrow).text)
-    source: Source = c.data.open(c, Desk(setting.cache, setting.out, c.seed))
-    with manifest.stage("load"):
-        policy, loaded = _load(setting, source)
-    reason = wanted(setting, source, loaded)
-    if reason is None:
-        with manifest.stage("sft") as entry:
-            entry["training_seconds"] = run_sft(setting, source, policy, loaded)
-        policy = dataclasses.replace(policy, trained=True)
-    else:
-        manifest.skip("sft", reason)
-    policy = dataclasses.replace(policy, model=c.adapter.apply(policy.model, c.seed))
-    collector = sampler(setting, source, policy) if c.sampling.samples else None
-    rows = source.rows(policy, arrow.needs) if collector is None else beside(setting, source)
-    manifest.record(dropped_rows=source.counts(), hashes={"data": source.fingerprint()})
-    finish = run_branch(setting, source, policy, rows) if c.sft.parallel else None
-    rows, facts = weighed(c, policy, rows) if collector is None else (rows, {})
-    if facts:
-        manifest.record(weighting=facts)
+    run = opened(setting, arrow.needs)
+    source, policy, rows, collector = run.source, run.policy, run.rows, run.collector
     measure = source.measure(policy)
     before = dict(measure(policy.model)) if measure is not None and not c.reward.trains_head else {}
     if not c.reward.trains_head:
         _sample(setting, policy, questions(rows, collector), "before")
-    head = c.reward.build(c.reward_form, policy.model, c.seed) if c.reward.trains_head else None
-    if head is not None and loaded.head is not None:
-        begin_with(head, loaded.head, c.config)
-    if head is not None and c.pretraining.applies:
-        with manifest.stage("pretraining") as entry:
-            entry["training_seconds"] = run_pretraining(setting, source, policy, head)
+    head = head_of(setting, run)
     critic = c.critic.build(policy.model, c.seed)
     with manifest.stage("align"):
         renew = None if collector is None else Renewal(setting, collector)
-        alignment = Alignment(setting, policy, arrow, rows, measure, critic, head, renew=renew, finish=finish)
+        alignment = Alignment(
+            setting, policy, arrow, rows, measure, critic, head, renew=renew, finish=run.finish
+        )
         with output_idle(policy.model, head is not None and not c.sft.merges):
             if collector is not None and c.schedule.online:
                 metrics = align_by_rollouts(alignment, collector)
@@ -132,30 +100,6 @@ def _stages(setting: Setting, argv: list[str], begin: float) -> dict[str, float]
             _sample(setting, policy, questions(rows, collector), "after")
             _export(setting, policy, arrow, metrics)
     return _finish(setting, before, measure, metrics, begin)
-
-
-def _load(setting: Setting, source: Source) -> tuple[Policy, Loaded]:
-    c = setting.composition
-    loaded = c.model.load(seed=c.seed, texts=source.texts, tokenizer=source.tokenizer)
-    source.tokenize(loaded.tokenizer, window(loaded.model))
-    path, why = choose_path(loaded.model)
-    if path != "shared":
-        say(f"SLOW PATH: every response runs as a row of its own, because {why}")
-    scoring = Scoring(path=path, support=source.support)
-    setting.manifest.record(
-        scoring={"path": path, "reason": why},
-        hashes={
-            "initial_weights": loaded.fingerprint,
-            "tokenizer": hash_tokenizer(loaded.tokenizer),
-            "template": hash_template(loaded.tokenizer),
-        },
-    )
-    return Policy(loaded.model, loaded.tokenizer, scoring, trained=not loaded.untrained), loaded
-
-
-def window(model: Any) -> int:
-    """How many positions the model has."""
-    return int(model.config.get_text_config().max_position_embeddings)
 
 
 def axes(c: Composition) -> dict[str, str]:
