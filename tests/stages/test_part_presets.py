@@ -49,7 +49,7 @@ def test_a_process_model_from_steps(solutions: Path, tmp_path: Path, arity: str)
     ((opinion,),) = rewards(saved, [solution])
     assert opinion.reward_BK.item() == pytest.approx(torch.sigmoid(judged.logit_MS[0]).prod().log().item())
     card = (tmp_path / "model" / "README.md").read_text()
-    assert "up to the end of a part" in card and "No offset is to be taken off" in card
+    assert "last visible character" in card and "No offset is to be taken off" in card
 
 
 def test_an_outcome_model_from_the_same_file(solutions: Path, tmp_path: Path) -> None:
@@ -58,6 +58,7 @@ def test_an_outcome_model_from_the_same_file(solutions: Path, tmp_path: Path) ->
     assert found["eval/share_good"] < 0.7
     saved = load_reward(str(tmp_path / "model"))
     assert saved.meaning is not None and not saved.meaning.by_parts and not any(saved.meaning.offset)
+    assert saved.meaning.zero
 
 
 def test_a_process_model_learns_to_tell_steps_apart(solutions: Path, tmp_path: Path) -> None:

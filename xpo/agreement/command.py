@@ -14,7 +14,8 @@ USAGE = """usage: xpo agreement annotator=<option> data=jsonl data.path=<file> [
 
 Labels rows with the annotator, in the order of the file and with all responses reversed, and compares with
 the rows' own labels, which the annotator does not see: accuracy, Cohen's kappa, position bias, length bias,
-calibration. With out= also agreement.json and agreement.html."""
+calibration; of single responses also the area under the curve of scores, or their rank correlation with the
+rows' own. With out= also agreement.json and agreement.html."""
 
 SPLITS = ("test", "train", "all")
 
@@ -72,7 +73,7 @@ def agreement(c: Any, split: str) -> Any:
     """The report (``xpo.agreement.report.Report``) of a composition's annotator on a split of its data."""
     from xpo.agreement.pairs import compare
     from xpo.agreement.report import report
-    from xpo.annotator.base import Desk
+    from xpo.annotator.base import Desk, Labeller
     from xpo.data.counts import Counts
     from xpo.data.label import spoken
 
@@ -84,7 +85,8 @@ def agreement(c: Any, split: str) -> Any:
     if c.annotator.needs_policy:
         desk = dataclasses.replace(desk, policy=_policy(c, splits))
     counts = Counts()
-    compared = compare(spoken(rows, counts), lambda records: c.annotator(records, desk))
+    chance = c.annotator.chance() if isinstance(c.annotator, Labeller) else None
+    compared = compare(spoken(rows, counts), lambda records: c.annotator(records, desk), chance)
     compared = dataclasses.replace(compared, left_out={**counts.dropped, **compared.left_out})
     about = {"annotator": c.config["annotator"], "data": c.config["data"]["path"], "split": split}
     return report(compared, {**about, "rows": len(rows)})

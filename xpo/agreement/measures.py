@@ -7,34 +7,20 @@ response stands first in the file (in a file of pairs that is always the chosen 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from xpo.agreement.pairs import Pair, Single
+from xpo.agreement.pairs import Pair, Scored, Single
+from xpo.agreement.resample import Estimate, Sums, over_points, over_prompts
 
-RESAMPLES = 2000
 _Z = 1.959963984540054  # 97.5 % of a normal distribution
-_CHUNK = 100
-
-Sums = NDArray[np.floating]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value, and where it lies with 95 % confidence, over prompts drawn anew (null: it is undefined)."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Pairs for which the annotator gives a probability of winning from ``low`` to ``high``."""
+    """Pairs, or single responses, with a probability of winning, or of being good, in ``low`` to ``high``."""
 
     low: float
     high: float
@@ -45,13 +31,27 @@ class Bin:
 
 def accuracy(items: Sequence[Pair | Single]) -> Estimate:
     """How often the annotator says what the label says; its tie is half right. Label ties do not count."""
-    decided = [item for item in items if item.own != 0.5]
+    decided = [item for item in _said(items) if item.own != 0.5]
     return over_prompts(decided, lambda item: (_agreement(item), 1.0))
 
 
 def kappa(items: Sequence[Pair | Single]) -> Estimate:
     """Cohen 1960 (Educ. Psychol. Meas. 20): agreement beyond chance; a tie is a class of its own."""
-    return over_prompts(items, lambda item: _table(item).ravel(), of=lambda sums: _kappa(sums.reshape(3, 3)))
+    said = _said(items)
+    return over_prompts(said, lambda item: _table(item).ravel(), of=lambda sums: _kappa(sums.reshape(3, 3)))
+
+
+def auc(items: Sequence[Single]) -> Estimate:
+    """How often a good response has a higher score than a bad one, ties half: 0.5 is chance."""
+    told = [item for item in items if item.score is not None]
+    points_N2 = np.array([(item.own, item.score) for item in told], dtype=float)
+    return over_points(told, points_N2, _auc)
+
+
+def rank_correlation(items: Sequence[Scored]) -> Estimate:
+    """Spearman 1904: of the annotator's scores with those of the rows."""
+    points_N2 = np.array([(item.own, item.score) for item in items], dtype=float)
+    return over_points(items, points_N2, lambda points: _correlation(*map(_ranks, points.T)))
 
 
 def first_share(pairs: Sequence[Pair]) -> Estimate:
@@ -87,26 +87,21 @@ def longer_wins(pairs: Sequence[Pair]) -> dict[str, Estimate]:
     }
 
 
-def calibration(pairs: Sequence[Pair], bins: int = 10) -> tuple[list[Bin], float] | None:
+def calibration(items: Sequence[Pair | Single], bins: int = 10) -> tuple[list[Bin], float] | None:
     """Probability against frequency, and the expected calibration error; None without probabilities.
 
-    The error is the mean over pairs of |mean probability - frequency| of a pair's bin (Naeini et al. 2015).
+    The error is the mean over items of |mean probability - frequency| of an item's bin (Naeini et al. 2015).
     """
-    points = [
-        (side, own)
-        for pair in pairs
-        if pair.chance is not None
-        for chance in pair.chance
-        for side, own in ((chance, pair.own), (1 - chance, 1 - pair.own))
-    ]
+    points = [point for item in items for point in _points(item)]
     if not points:
         return None
-    place_N = np.minimum((np.array([p for p, _ in points]) * bins).astype(int), bins - 1)
+    place_N = np.minimum((np.array([p for p, *_ in points]) * bins).astype(int), bins - 1)
     found = []
     for place in sorted(set(place_N.tolist())):
         here = np.array([points[n] for n in np.flatnonzero(place_N == place)])
-        predicted, observed = (float(mean) for mean in here.mean(0))
-        found.append(Bin(place / bins, (place + 1) / bins, len(here) / 4, predicted, observed))
+        weight = here[:, 2]
+        predicted, observed = (float(mean) for mean in weight @ here[:, :2] / weight.sum())
+        found.append(Bin(place / bins, (place + 1) / bins, float(weight.sum()), predicted, observed))
     total = sum(one.pairs for one in found)
     return found, sum(one.pairs * abs(one.predicted - one.observed) for one in found) / total
 
@@ -119,42 +114,36 @@ def wilson(share: float, number: int) -> tuple[float, float]:
     return (centre - width) / scale, (centre + width) / scale
 
 
-def over_prompts(
-    items: Sequence[Any],
-    parts: Callable[[Any], Any],
-    of: Callable[[Sums], float | None] | None = None,
-) -> Estimate:
-    """``of`` the summed parts of all items (numerator / denominator unless given), prompts drawn anew."""
-    of = of or _ratio
-    if not items:
-        return Estimate(None)
-    place = {prompt: i for i, prompt in enumerate(dict.fromkeys(item.prompt for item in items))}
-    parts_NF = np.array([parts(item) for item in items], dtype=float)
-    sums_PF = np.zeros((len(place), parts_NF.shape[1]))
-    np.add.at(sums_PF, [place[item.prompt] for item in items], parts_NF)
-    drawn = [of(sums) for sums in _resampled(sums_PF)]
-    known = np.array([value for value in drawn if value is not None])
-    value = of(sums_PF.sum(0))
-    if value is None or not len(known):
-        return Estimate(None)
-    low, high = np.quantile(known, (0.025, 0.975))
-    return Estimate(value, float(low), float(high))
+def _auc(points_N2: Sums) -> float | None:
+    good_N = points_N2[:, 0] == 1
+    pairs = float(good_N.sum() * (~good_N).sum())
+    above = float(_ranks(points_N2[:, 1])[good_N].sum()) - good_N.sum() * (good_N.sum() + 1) / 2
+    return None if not pairs else above / pairs
 
 
-def _resampled(sums_PF: Sums) -> list[Sums]:
-    """The sums over as many prompts, drawn with replacement, again and again; the seed is fixed."""
-    draw = np.random.default_rng(0)
-    number = len(sums_PF)
-    shares = np.full(number, 1 / number)
-    return [
-        sums
-        for _ in range(RESAMPLES // _CHUNK)
-        for sums in draw.multinomial(number, shares, size=_CHUNK) @ sums_PF
-    ]
+def _ranks(values_N: Sums) -> Sums:
+    """From 1; those that tie share the mean of theirs."""
+    _, place_N, count_L = np.unique(values_N, return_inverse=True, return_counts=True)
+    return (np.cumsum(count_L) - (count_L - 1) / 2)[place_N]
 
 
-def _ratio(sums: Sums) -> float | None:
-    return float(sums[0] / sums[1]) if sums[1] else None
+def _correlation(one_N: Sums, other_N: Sums) -> float | None:
+    if len(one_N) < 2 or not one_N.std() or not other_N.std():
+        return None
+    return float(np.corrcoef(one_N, other_N)[0, 1])
+
+
+def _points(item: Pair | Single) -> list[tuple[float, float, float]]:
+    """(probability, what the label says, weight): a pair from both sides and in both orders."""
+    if isinstance(item, Single):
+        return [] if item.chance is None else [(item.chance, item.own, 1.0)]
+    sides = [(chance, item.own) for chance in item.chance or ()]
+    return [(p, own, 0.25) for chance, o in sides for p, own in ((chance, o), (1 - chance, 1 - o))]
+
+
+def _said(items: Sequence[Pair | Single]) -> list[Pair | Single]:
+    """Those of which the annotator says which is better, or whether one is good."""
+    return [item for item in items if isinstance(item, Pair) or item.found is not None]
 
 
 def _agreement(item: Pair | Single) -> float:
@@ -168,6 +157,7 @@ def _table(item: Pair | Single) -> Sums:
     """Counts by class of the label (worse, tie, better) and of the annotator; a pair counts once in all."""
     table_33 = np.zeros((3, 3))
     if isinstance(item, Single):
+        assert item.found is not None
         table_33[int(2 * item.own), int(2 * item.found)] = 1.0
         return table_33
     for found in (item.forward, item.backward):

@@ -46,9 +46,9 @@ def _section(report: Report) -> str:
         for one in report.bins
     )
     return (
-        f"<p>Expected calibration error {100 * report.error:.1f} %. Each pair stands on both sides of 50 %, "
-        "so the curve is symmetric. Below: how many pairs a bin holds.</p>"
-        f'<div class="side">{curve(report.bins)}<table><thead><tr><th>probability</th><td>pairs</td>'
+        f"<p>Expected calibration error {100 * report.error:.1f} %. Each pair stands on both sides of 50 %; "
+        "single responses stand once. Below: how many a bin holds.</p>"
+        f'<div class="side">{curve(report.bins)}<table><thead><tr><th>probability</th><td>number</td>'
         f"<td>mean</td><td>label says so</td></tr></thead><tbody>{bins}</tbody></table></div>"
     )
 

@@ -12,6 +12,8 @@ from xpo.data.record import Record, Text
 Ask = Callable[[list[Record]], list[Record]]
 """Records without labels -> the same with the annotator's."""
 
+Chance = Callable[[float], float]
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -31,11 +33,25 @@ class Pair:
 
 @dataclass(frozen=True)
 class Single:
-    """One response, good (1) or bad (0)."""
+    """One response, good (1) or bad (0): ``own`` by its label, ``found`` (None: unsaid) by the annotator.
+
+    ``score`` is the annotator's, ``chance`` its probability that the response is good, where it gives any.
+    """
 
     prompt: int
     own: float
-    found: float
+    found: float | None = None
+    score: float | None = None
+    chance: float | None = None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One response that has a score of its own: ``own``, and the annotator's."""
+
+    prompt: int
+    own: float
+    score: float
 
 
 @dataclass(frozen=True)
@@ -45,21 +61,23 @@ class Compared:
     pairs: list[Pair]
     singles: list[Single]
     left_out: dict[str, int]
+    scored: tuple[Scored, ...] = ()
 
 
-def compare(records: Sequence[Record], ask: Ask) -> Compared:
+def compare(records: Sequence[Record], ask: Ask, chance: Chance | None = None) -> Compared:
     """Ask the annotator twice, the second time with all responses in reversed order; it sees no labels.
 
-    Raises ``DataError`` if nothing is left to compare.
+    ``chance`` makes P(good) of the annotator's scores, where they say it (``Labeller.chance``). Raises
+    ``DataError`` if nothing is left to compare.
     """
     several = [r for r in records if len(r.responses) > 1 and (r.merit or r.wins)]
-    single = [r for r in records if len(r.responses) == 1 and r.labels]
+    single = [r for r in records if len(r.responses) == 1 and (r.labels or r.scores)]
     prompts = {prompt: i for i, prompt in enumerate(dict.fromkeys(record.prompt for record in records))}
     lost = len(records) - len(several) - len(single)
     if not several and not single:
         raise DataError(
-            f"none of {len(records)} rows has a label to compare with: a comparison of several responses, or "
-            "whether one is good"
+            f"none of {len(records)} rows has a label to compare with: a comparison of several responses, "
+            "whether one is good, or its score"
         )
     pairs: list[Pair] = []
     if several:
@@ -67,8 +85,14 @@ def compare(records: Sequence[Record], ask: Ask) -> Compared:
         turned = ask([bare(record, turn=True) for record in several])
         for record, one, other in zip(several, found, turned, strict=True):
             pairs += _pairs(prompts[record.prompt], record, one, other)
-    singles = _singles(single, ask([bare(record) for record in single]), prompts) if single else []
-    return Compared(pairs, singles, {"rows without a label": lost} if lost else {})
+    said = zip(single, ask([bare(record) for record in single]), strict=True) if single else ()
+    alone = [_alone(prompts[record.prompt], record, found, chance) for record, found in said]
+    return Compared(
+        pairs,
+        [one for one in alone if isinstance(one, Single)],
+        {"rows without a label": lost} if lost else {},
+        tuple(one for one in alone if isinstance(one, Scored)),
+    )
 
 
 def bare(record: Record, turn: bool = False) -> Record:
@@ -111,15 +135,19 @@ def _sign(one: float, other: float) -> float:
     return 0.5 * (1 + (one > other) - (one < other))
 
 
-def _singles(records: Sequence[Record], found: Sequence[Record], prompts: dict[Text, int]) -> list[Single]:
-    singles = []
-    for record, said in zip(records, found, strict=True):
-        assert record.labels is not None
-        if said.labels is None:
-            raise DataError(
-                f"{record.where}: the annotator gives a single response a score and no label, which cannot "
-                "be compared with good or bad: take rows with several responses, or an annotator that labels "
-                "(annotator=rule with annotator.threshold)"
-            )
-        singles.append(Single(prompts[record.prompt], float(record.labels[0]), float(said.labels[0])))
-    return singles
+def _alone(prompt: int, record: Record, said: Record, chance: Chance | None) -> Single | Scored:
+    score = None if said.scores is None else said.scores[0]
+    if record.labels is None:
+        if score is None:
+            raise DataError(f"{record.where}: the annotator gives no score to compare with that of this row")
+        assert record.scores is not None
+        return Scored(prompt, record.scores[0], score)
+    own, good = float(record.labels[0]), None if chance is None or score is None else chance(score)
+    if said.labels is not None:
+        return Single(prompt, own, float(said.labels[0]), score, good)
+    if score is None:
+        raise DataError(
+            f"{record.where}: the annotator says nothing about a single response, which has a label in this "
+            "row: take rows with several responses"
+        )
+    return Single(prompt, own, None if good is None else _sign(good, 0.5), score, good)

@@ -66,7 +66,7 @@ class Report:
     @property
     def title(self) -> str:
         a = self.about
-        what = f"{a['pairs']} pairs" if a["pairs"] else f"{a['singles']} responses"
+        what = f"{a['pairs']} pairs" if a["pairs"] else f"{a['singles'] + a['scored']} responses"
         return f"annotator={a['annotator']['name']} against the labels of {what}, {a['prompts']} prompts"
 
 
@@ -74,12 +74,13 @@ def report(compared: Compared, about: dict[str, Any]) -> Report:
     """Measure everything that can be."""
     pairs, singles = compared.pairs, compared.singles
     items: list[Pair | Single] = [*pairs, *singles]
-    prompts = len({item.prompt for item in items})
-    counts = {"prompts": prompts, "pairs": len(pairs), "singles": len(singles)}
-    found = measures.calibration(pairs) if pairs else None
+    prompts = len({item.prompt for item in (*items, *compared.scored)})
+    sizes = {"pairs": len(pairs), "singles": len(singles), "scored": len(compared.scored)}
+    counts = {"prompts": prompts, **sizes}
+    found = measures.calibration(items)
     return Report(
         {**about, **counts},
-        (*_agreement(items), *(_biases(pairs) if pairs else ())),
+        (*_agreement(items), *_alone(compared), *(_biases(pairs) if pairs else ())),
         tuple(found[0]) if found else (),
         found[1] if found else None,
         compared,
@@ -87,6 +88,8 @@ def report(compared: Compared, about: dict[str, Any]) -> Report:
 
 
 def _agreement(items: Sequence[Pair | Single]) -> list[Line]:
+    if not any(isinstance(item, Pair) or item.found is not None for item in items):
+        return []
     share = measures.accuracy(items)
     prompts = len({item.prompt for item in items if item.own != 0.5})
     low, high = (None, None) if share.value is None else wilson(share.value, prompts)
@@ -97,6 +100,18 @@ def _agreement(items: Sequence[Pair | Single]) -> list[Line]:
         ),
         Line("kappa", "Cohen's kappa", measures.kappa(items), "0 is chance, 1 agreement", percent=False),
     ]
+
+
+def _alone(compared: Compared) -> list[Line]:
+    """Scores of single responses against whether they are good, or against other scores."""
+    lines = []
+    if any(single.score is not None for single in compared.singles):
+        note = "a good response above a bad one; 0.5 is chance"
+        lines.append(Line("auc", "AUC of scores", measures.auc(compared.singles), note, percent=False))
+    if compared.scored:
+        found = measures.rank_correlation(compared.scored)
+        lines.append(Line("spearman", "rank correlation of scores", found, "1 is the same order", False))
+    return lines
 
 
 def _biases(pairs: Sequence[Pair]) -> list[Line]:

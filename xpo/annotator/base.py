@@ -73,6 +73,10 @@ class Labeller:
         """Everything that a verdict depends on beside the record; hash weights, not paths."""
         return repr(self)
 
+    def chance(self) -> Callable[[float], float] | None:
+        """P(a response is good) from its score; None where scores say no more than which one is better."""
+        return None
+
     def __call__(self, records: Sequence[Record], desk: Desk) -> list[Record]:
         stored = self.stored and (self.bought or not desk.passing)
         store = Store(self._path(desk)) if stored else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -88,6 +88,16 @@ class RewardModel(Labeller):
         if not desk.passing:
             tell_cuts(models, self.paths)
 
+    def chance(self) -> Callable[[float], float] | None:
+        """From log-odds, or log-probabilities of models of parts; None unless all say what their 0 is."""
+        meanings = [load(path, KEY, pairs=False).meaning for path in self.paths]
+        if self.penalty is not None or not all(meaning is not None and meaning.zero for meaning in meanings):
+            return None
+        of_parts = [meaning is not None and meaning.by_parts for meaning in meanings]
+        if any(of_parts) != all(of_parts):
+            return None
+        return math.exp if all(of_parts) else _sigmoid
+
     def combined(self, reward_MK: Tensor) -> Tensor:
         """One score per response from each member's."""
         mean_K = reward_MK.mean(0)
@@ -109,6 +119,10 @@ class RewardModel(Labeller):
                 f"combine={self.combine} is not read: there is one model with one member. Leave it away, or "
                 "give several paths, or a model trained with reward.members above 1"
             )
+
+
+def _sigmoid(score: float) -> float:
+    return 0.5 * (1 + math.tanh(score / 2))
 
 
 def bradley_terry(score_K: Tensor) -> tuple[tuple[float, ...], ...]:

@@ -31,7 +31,8 @@ class Meaning:
 
     ``offset``: the mean of demonstrations, one for each member; none where labels say what 0 is. ``sign`` is
     1, or -1 for a cost, which is high where a response is bad. ``step_separator`` stands between the steps of
-    a solution. Options are as a config has them: the name of a component and its keys.
+    a solution. ``zero``: 0 is even odds of being good, as labels of single responses said in training.
+    Options are as a config has them: the name of a component and its keys.
     """
 
     reward_form: dict[str, Any]
@@ -41,6 +42,7 @@ class Meaning:
     offset: tuple[float, ...] = ()
     sign: int = 1
     step_separator: str = "\n"
+    zero: bool = False
 
     @property
     def by_parts(self) -> bool:
@@ -48,11 +50,13 @@ class Meaning:
         return not registry.component("reward_level", str(self.reward_level["name"])).ends
 
     @classmethod
-    def of(cls, config: dict[str, Any], offset: tuple[float, ...], sign: int = 1) -> Meaning:
+    def of(
+        cls, config: dict[str, Any], offset: tuple[float, ...], sign: int = 1, zero: bool = False
+    ) -> Meaning:
         """From a composition's config."""
         between = separator(config["data"].get("step_separator", r"\n"))
         groups = {name: dict(config[name]) for name in GROUPS}
-        return cls(**groups, offset=offset, sign=sign, step_separator=between)
+        return cls(**groups, offset=offset, sign=sign, step_separator=between, zero=zero)
 
     @classmethod
     def read(cls, node: Any, where: str) -> Meaning:
@@ -76,6 +80,9 @@ class Meaning:
             raise UserError(
                 f"{where}: {KEY}.step_separator in its config.json must be a text, got {between!r}"
             )
+        zero = node.get("zero", False)
+        if not isinstance(zero, bool):
+            raise UserError(f"{where}: {KEY}.zero in its config.json must be true or false, got {zero!r:.80}")
         return cls(**{**node, "offset": tuple(offset)})
 
     def as_dict(self) -> dict[str, Any]:

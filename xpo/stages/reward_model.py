@@ -33,7 +33,8 @@ def leave_reward_model(
     assert alignment.head is not None
     c, tokenizer = alignment.setting.composition, alignment.policy.tokenizer
     offset, sign = _offset(alignment, demonstrations[:DEMONSTRATIONS]), c.reward.sign
-    meaning = Meaning.of(c.config, tuple(sign * mean for mean in offset), sign)
+    zero = not c.objective.difference and "labels" in c.objective.needs
+    meaning = Meaning.of(c.config, tuple(sign * mean for mean in offset), sign, zero)
     made = classifier(
         c.adapter.export(alignment.policy.model),
         _times(alignment.head, sign),
@@ -50,7 +51,7 @@ def leave_reward_model(
         dict(metrics),
         reads,
         sign,
-        zero=not c.objective.difference,
+        zero=meaning.zero,
     )
     save(made, tokenizer, alignment.setting.out / "model", reward_card(card))
     lines = [json.dumps(line, ensure_ascii=False) for line in _scored(alignment, offset)]
