@@ -9,6 +9,10 @@ class JudgeError(UserError):
     """A judge that cannot be asked, or does not answer; nothing is made up in its place."""
 
 
+class TooLong(UserError):
+    """A conversation that the model's window does not hold."""
+
+
 class Again(Exception):
     """This attempt gave nothing; another may. ``wait``: seconds that the server asks for.
 

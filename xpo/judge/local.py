@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 
@@ -16,6 +17,7 @@ from xpo.data.tokenize import ids_of, tokenize
 from xpo.data.truncate import Limits
 from xpo.errors import UserError
 from xpo.judge.backend import Conversation, Draw
+from xpo.judge.errors import TooLong
 from xpo.judge.turns import Head, head
 from xpo.judge.windows import in_windows
 from xpo.model.hf import HuggingFace, load_pretrained
@@ -47,6 +49,11 @@ class LocalBackend:
         if tokens < 1:
             raise ValueError(f"tokens must be at least 1, got {tokens}")
         self._policy, self._tokens, self._checked = policy, tokens, False
+
+    @property
+    def tokenizer(self) -> Any:
+        """The model's."""
+        return self._policy.tokenizer
 
     @classmethod
     def load(
@@ -111,7 +118,7 @@ class LocalBackend:
     def _check_window(self, asked: int, room: int, what: str) -> None:
         positions = int(self._policy.model.config.get_text_config().max_position_embeddings)
         if asked + room > positions:
-            raise UserError(
+            raise TooLong(
                 f"the judge's question has {asked} tokens and {what} {room}, more than the window of "
                 f"{positions} positions of the model: leave long rows out, shorten the template or its "
                 "exemplars, or take a judge with a longer window"

@@ -10,10 +10,11 @@ from typing import Any
 
 from xpo.annotator.base import LabelError, plain_text
 from xpo.annotator.store import Store
-from xpo.data.record import Record, Text
+from xpo.data.record import Message, Record, Text
 from xpo.errors import UserError
 from xpo.judge.ask import CHUNK
 from xpo.judge.backend import Backend
+from xpo.judge.errors import TooLong
 from xpo.judge.principles import Principle
 from xpo.judge.revise import Recipe, Revised, revise, sampled
 from xpo.judge.template import Template
@@ -30,6 +31,11 @@ class Item:
     response: Text | None
     lead: str  # white space that the data's responses begin with, which the prompt may lack
     where: str
+
+    @property
+    def bare(self) -> Text:
+        """The shortest response of its kind."""
+        return "." if isinstance(self.prompt, str) else (Message("assistant", "."),)
 
     @property
     def key(self) -> str:
@@ -72,24 +78,33 @@ def items(records: Sequence[Record], own: bool) -> list[Item]:
     return list(found.values())
 
 
-def revised(reviser: Reviser, wanted: Sequence[Item], store: Store) -> list[str | None]:
-    """The last revision of each item, None where it is empty; what the store knows is not asked again.
+def revised(reviser: Reviser, wanted: Sequence[Item], store: Store, drop: bool) -> dict[str, str | None]:
+    """The last revision of each item by key, None where it is empty; what the store knows is not asked again.
 
-    Whatever the model's backend raises becomes ``LabelError`` with the row at fault.
+    ``drop``: an item that the model's window does not hold has none. Whatever else the model's backend
+    raises becomes ``LabelError`` with the row at fault.
     """
     todo = [item for item in wanted if not _whole(store.get(item.key))]
+    long: set[str] = set()
     found = _fresh(reviser, todo)
     with progress(len(todo), "revising") as bar:
-        for item in todo:
+        for place, item in enumerate(todo):
             try:
                 one = next(found)
+            except TooLong as error:
+                if not drop:
+                    hint = "data.on_long_row=drop leaves such rows out"
+                    raise LabelError(f"{item.where}: {error}; {hint}") from error
+                long.add(item.key)
+                found = _fresh(reviser, todo[place + 1 :])
             except UserError as error:
                 raise LabelError(f"{item.where}: {error}") from error
-            steps = [asdict(step) for step in one.steps]
-            store.put(item.key, {"first": plain_text(one.first), "last": one.last, "steps": steps})
+            else:
+                steps = [asdict(step) for step in one.steps]
+                store.put(item.key, {"first": plain_text(one.first), "last": one.last, "steps": steps})
             bar.advance()
-    known = [store.get(item.key) for item in wanted]
-    return [value["last"] for value in known if value is not None]
+    known = {item.key: store.get(item.key) for item in wanted if item.key not in long}
+    return {key: value["last"] for key, value in known.items() if value is not None}
 
 
 def _whole(stored: Any) -> bool:

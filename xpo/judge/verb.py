@@ -111,6 +111,7 @@ def write(composition: Composition, given: Given) -> int:
     """Revise what is not revised yet, and write every demonstration."""
     from xpo.annotator.base import Desk
     from xpo.annotator.store import Store
+    from xpo.judge.lengths import fitting
     from xpo.judge.revise import KIND
     from xpo.judge.revisions import Reviser, items, revised
     from xpo.judge.template_file import read_template
@@ -133,11 +134,14 @@ def write(composition: Composition, given: Given) -> int:
         reviser = Reviser(backend, template, principles, given.recipe)
         digest = hashlib.sha256(reviser.fingerprint.encode()).hexdigest()[:16]
         kept = desk.cache / "revisions" / f"{digest}.jsonl"
-        found = revised(reviser, wanted, Store(kept))
-    rows = [item.demonstration(last) for item, last in zip(wanted, found, strict=True)]
+        fit = fitting(wanted, backend, c.data)
+        found = revised(reviser, fit, Store(kept), c.data.on_long_row == "drop")
+    rows = [item.demonstration(found[item.key]) for item in fit if item.key in found]
     lines = [json.dumps(row, ensure_ascii=False) for row in rows if row is not None]
     write_text(out, "".join(f"{line}\n" for line in lines))
     empty = len(rows) - len(lines)
     left_out = f", {empty} left out because the model's revision was empty" if empty else ""
+    long = len(wanted) - len(rows)
+    left_out += f", {long} left out because they are too long (data.on_long_row=drop)" if long else ""
     say(f"{len(lines)} demonstrations in {shown(out)}{left_out}; each step lies in {shown(kept)}")
     return 0
