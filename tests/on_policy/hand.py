@@ -110,7 +110,7 @@ class Hand:
             for part in critic.parts.values():
                 torch.nn.init.constant_(part.head.bias, self.value)
         self.engine = Scripted(self.answers)
-        prompts = [Prompt((1, 11 + b), (1, 11 + b), Record(f"p{b}", ())) for b in range(len(self.answers))]
+        prompts = [prompt(b) for b in range(len(self.answers))]
         self.collector = Collector(
             self.parts, Prompts(prompts, [], spoken), self.policy, Desk(Path("unused")), engine=self.engine
         )
@@ -150,6 +150,10 @@ class Hand:
                 had = sums.get(name, (0.0, 0.0))
                 sums[name] = (had[0] + float(above), had[1] + float(below))
         return share, {name: above / below for name, (above, below) in sums.items() if below}
+
+
+def prompt(b: int) -> Prompt:
+    return Prompt((1, 11 + b), (1, 11 + b), Record(f"p{b}", (), where=f"prompts.jsonl:{b + 1}"))
 
 
 def by_text(answers: Sequence[Responses], numbers: Sequence[Sequence[float]]) -> dict[str, float]:
