@@ -11,6 +11,7 @@ import torch
 
 from xpo.annotator.base import Desk
 from xpo.compose import ConfigError, build, compose_config
+from xpo.explain.left_open import left_open
 from xpo.explain.matrix_data import SMALL, in_context
 from xpo.explain.options import Option, options
 from xpo.explain.stand_ins import Given, filled, stand_ins
@@ -44,8 +45,12 @@ def test_what_is_left_to_the_user_is_filled_in_every_way(given: Given) -> None:
     assert [way["path"] for way in ways] == [way["path"] for way in given]
     (nothing,) = filled(config, option("annotator", "judge"), given)
     assert nothing["path"] is None  # a choice of its user's, no gap
+    bare = [{"path": way["path"]} for way in given]
     with pytest.raises(ConfigError, match="annotator=safety needs annotator.helpfulness and annotator.cost"):
-        list(filled(config, option("annotator", "safety"), given))
+        list(filled(config, option("annotator", "safety"), bare))
+    for name in ("safety", "weighted"):
+        build({**config, "annotator": next(filled(config, option("annotator", name), given))})
+    assert load_reward(given[0]["cost"], "cost").meaning.sign == -1
 
 
 def test_presets_are_put_on_data_that_they_take() -> None:
@@ -53,6 +58,17 @@ def test_presets_are_put_on_data_that_they_take() -> None:
     assert "data.records=48" in in_context("dpo", "gold", rows)
     assert "data.mode=population" in in_context("reward_prm", "gold", rows)
     assert "data.path=rows.jsonl" in in_context("dpo", "file", rows)
+    assert "data.mode=population" in in_context("rloo", "gold", rows)
+    assert "annotator.path=unread" in in_context("rloo", "file", rows)
+    assert "annotator.models=[{path: unread}]" in in_context("prm_rl", "file", rows)
+
+
+def test_keys_that_only_a_user_can_set() -> None:
+    assert left_open("safe_rlhf", "jsonl") == ["annotator.helpfulness", "annotator.cost"]
+    assert left_open("safe_rlhf", "gold") == []  # the world labels
+    assert left_open("prm_rl", "jsonl") == []
+    assert left_open("prm_rl", "jsonl", {"models"}) == ["annotator.models"]
+    assert left_open("dpo", "jsonl", {"rules"}) == []
 
 
 def opened(cache: Path, *overrides: str) -> tuple[Any, Policy]:

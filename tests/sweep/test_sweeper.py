@@ -101,10 +101,10 @@ def test_a_key_that_only_some_options_have_refuses_the_others(sweep):
 
 
 def test_mistakes_fail(sweep):
-    code, rows, _ = sweep("-m", "algo=dpo,dppo")
+    code, rows, _ = sweep("-m", "algo=dpo,ddpo")
     assert code == 1
     assert rows["dpo"]["status"] == "done"
-    assert rows["dppo"]["status"] == "failed" and "Did you mean 'dpo'" in rows["dppo"]["reason"]
+    assert rows["ddpo"]["status"] == "failed" and "Did you mean 'dpo'" in rows["ddpo"]["reason"]
     code, rows, _ = sweep("-m", "divergence=js,alpha", "reward.bta=1")
     assert code == 1
     assert all(

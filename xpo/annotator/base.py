@@ -47,10 +47,11 @@ class Labeller:
     """Replaces all labels of records by its own; ``judge`` is what a subclass adds.
 
     ``gives`` (of contracts.FEEDBACK): what its records can be trained with. ``quadratic``: it is asked about
-    every pair of a record's responses, so that long lists cost too much. ``stored``: verdicts are kept by
-    the content of prompt and responses, and never asked for again (those of rollouts where they are
-    ``bought``), unless what stands there is no verdict. A verdict of the wrong type or length, or that is not
-    finite, raises ``LabelError`` with the row at fault, and so does whatever ``judge`` raises.
+    every pair of a record's responses, so that long lists cost too much. ``compares``: one alone is an error.
+    ``stored``: verdicts are kept by the content of prompt and responses, and never asked for again (those of
+    rollouts where they are ``bought``), unless what stands there is no verdict. A verdict of a wrong type or
+    length, or that is not finite, raises ``LabelError`` with the row at fault, and so does whatever ``judge``
+    raises.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()  # of what data provide
@@ -62,6 +63,7 @@ class Labeller:
     cuts_scores: ClassVar[bool] = False  # a threshold of its own says which responses are good
     bought: ClassVar[bool] = False  # a verdict costs money or many seconds
     quadratic: ClassVar[bool] = False
+    compares: ClassVar[bool] = False  # it says nothing of a response alone
     cut: ClassVar[str] = ""  # its key that says from where on a response is good
     label_model: ClassVar[Any] = None  # the xpo.gold.labels.LabelModel that draws its labels, if it is that
 

@@ -36,6 +36,7 @@ class Human:
     gives: ClassVar[frozenset[str]] = FEEDBACK
     needs_policy: ClassVar[bool] = False
     quadratic: ClassVar[bool] = False
+    compares: ClassVar[bool] = False  # it says nothing of a response alone
     judges_parts: ClassVar[bool] = False  # verdicts say what parts of responses are worth
     cuts_scores: ClassVar[bool] = False  # a threshold of its own says which responses are good
     first: ClassVar[bool] = False  # something is trained before it can label

@@ -29,6 +29,7 @@ class PreferenceModel(Labeller):
     """
 
     gives: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores", "wins"})
+    compares: ClassVar[bool] = True  # it says nothing of a response alone
 
     path: str
     tokens: int = TOKENS

@@ -53,7 +53,7 @@ def resolve(config: DictConfig) -> dict[str, Any]:
 
 
 def check_hp(config: DictConfig) -> None:
-    """Every ``hp.<group>.<option>.<key>`` must name a key of an option that exists."""
+    """Every ``hp.<group>.<option>.<key>`` must name a key of an option that exists and takes it from there."""
     for group, options in (config.get("hp") or {}).items():
         known = options_of(group)
         if not known:
@@ -66,16 +66,23 @@ def check_hp(config: DictConfig) -> None:
                     raise ConfigError(
                         f"hp.{group}.{option}.{key}: no such key.{did_you_mean(key, known[option])}"
                     )
+                if not known[option][key]:
+                    raise ConfigError(
+                        f"hp.{group}.{option}.{key} is not read: the key has a value of its own in "
+                        f"conf/{group}/{option}.yaml (${{hp:...}} would take it); set {group}.{key}"
+                    )
 
 
-def options_of(group: str) -> dict[str, set[str]]:
-    """Option name -> keys, over the yaml files of a group, the core's and the plugins'."""
-    found: dict[str, set[str]] = {}
+def options_of(group: str) -> dict[str, dict[str, bool]]:
+    """Option name -> keys, and whether any yaml file of a group, the core's or a plugin's, reads ``hp`` for them."""
+    found: dict[str, dict[str, bool]] = {}
     for root in (core_conf(), *(plugin.conf for plugin in plugins())):
         for path in sorted((root / group).glob("*.yaml")):
             node = load_yaml(path)
             node = node.get(group, node)  # a file of the global package holds its option one level down
-            found.setdefault(str(node.get("name", path.stem)), set()).update(map(str, node))
+            keys = found.setdefault(str(node.get("name", path.stem)), {})
+            for key, value in node.items():
+                keys[str(key)] = keys.get(str(key), False) or str(value).startswith("${hp")
     return found
 
 

@@ -126,7 +126,8 @@ class Annotator(Protocol):
 
     ``needs``: what the data must provide. ``gives`` (of contracts.FEEDBACK): what labels it can give.
     ``needs_policy``: the desk must hold the policy that the rows are for (``xpo.annotator.base.Desk``).
-    ``quadratic``: it asks about every pair of a record's responses. ``label_model`` (it may be a
+    ``quadratic``: it asks about every pair of a record's responses. ``compares``: one alone is an error.
+    ``label_model`` (it may be a
     property): the exact model that its labels are drawn from (``xpo.gold.labels.LabelModel``), None for all
     but the gold world's own.
     ``fingerprint``: all that labels depend on beside the record.
@@ -136,6 +137,7 @@ class Annotator(Protocol):
     gives: ClassVar[frozenset[str]]
     needs_policy: ClassVar[bool]
     quadratic: ClassVar[bool]
+    compares: ClassVar[bool]
 
     def fingerprint(self, desk: Any) -> str: ...
 

@@ -154,6 +154,8 @@ def _declared_equal(base: Any, other: Any, axis: str) -> str:
         return "samples are kept by their order alone, which win rates and scores have in common (`by_order`)"
     if axis == "reward" and other.objective.hard_labels:
         return "an order is all that is read, and the scores' order is that of the labels (`hard_labels`)"
+    if axis == "reward_level" and one.of_parts and two.of_parts and other.objective.policy_gradient:
+        return "where parts of samples end is said by whoever judges them (`of_parts`)"
     if axis == "reward_level" and not one.ends and not two.ends and "gold rewards" in other.data.provides:
         return "a part of the gold world's responses is one symbol, whatever parts are (`ends`)"
     if axis == "reward_level" and other.divergence.linear and one.per_token != two.per_token:

@@ -18,14 +18,7 @@ def long_from(least: int, most: int) -> tuple[str, ...]:
 
 SMALL = ("model.hidden=16", "model.layers=1", "model.heads=2", "trainer.threads=1")
 GOLD = ("data=gold", "data.mode=sampled", "data.records=48", *SMALL, *long_from(2, 4))
-WHOLE = (
-    "data=gold",
-    "data.mode=population",
-    "data.symbols=3",
-    "data.max_symbols=2",
-    *SMALL,
-    *long_from(1, 3),
-)
+WHOLE = ("data=gold", "data.mode=population", "data.symbols=2", *SMALL, *long_from(2, 4))
 FILE = (
     "data=jsonl",
     "data.path={rows}",

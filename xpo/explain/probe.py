@@ -34,7 +34,7 @@ from xpo.stages.weights import weighed
 if TYPE_CHECKING:
     from xpo.compose.composition import Composition
 
-ROWS, TOKENS = 64, 1_000_000  # of a step: all rows of the probes, in one micro-batch
+ROWS, TOKENS = 64, 1_000_000  # at least, of a step: all rows of the probes are in one micro-batch
 DRIFT = 0.02  # standard deviation of what stands in for training, per weight
 TOLERANCE = 1e-6  # relative
 
@@ -130,7 +130,7 @@ def _of_rows(bench: _Bench) -> tuple[OffPolicyModule, Batch, Sequence[Row]]:
     bos = start.tokenizer.bos_token_id
     loader = training_loader(
         rows,
-        Sizes(ROWS, TOKENS),
+        Sizes(max(ROWS, len(rows.train)), TOKENS),
         bench.collator,
         ranks=(0, 1),
         probes=ProbeRows(bench.arrow.statistic_rows, rows.limits, bos),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,10 @@ def stand_ins(overrides: Sequence[str], folder: Path) -> Given:
     configs = [compose_config([*overrides, "reward=head", form]) for form in SCORERS]
     for config in configs:
         found.append(save_scorer(instantiate(config), folder.with_name(f"{folder.name}-{len(found)}")))
-    cost = save_scorer(instantiate(configs[0]), folder.with_name(f"{folder.name}-cost"), sign=-1)
+    another = dataclasses.replace(instantiate(configs[0]), seed=1)
+    cost = save_scorer(another, folder.with_name(f"{folder.name}-cost"), sign=-1)
     steps = instantiate(compose_config([*overrides, "reward=head", "reward_level=step"]))
-    parts = save_scorer(steps, folder.with_name(f"{folder.name}-parts"))
+    parts = save_scorer(steps, folder.with_name(f"{folder.name}-parts"), between=" ")
     models = f"[{{path: {parts}, weight: 2.0}}, {{path: {found[1]}, weight: 0.5}}]"
     others = {"helpfulness": str(found[1]), "cost": str(cost), "models": models}
     return [{"path": str(path), **others} for path in found]

@@ -33,6 +33,7 @@ class Comparing(Asking, Labeller):
     kind: ClassVar[Kind]
     gives: ClassVar[frozenset[str]] = FEEDBACK - {"margins", "costs"}
     quadratic: ClassVar[bool] = True
+    compares: ClassVar[bool] = True  # it says nothing of a response alone
 
     rationale_tokens: int = 0
     clamp: tuple[float, float] | None = None

@@ -93,6 +93,26 @@ def _samples_have_texts(c: Composition) -> Reason | None:
     return None
 
 
+def _somebody_judges_new_ones(c: Composition) -> Reason | None:
+    if not c.sampling.samples or "labels" not in c.annotator.needs:
+        return None
+    return Reason(
+        f"{c.choice('annotator')} has the data's own labels, or asks a person, and samples are new: let a model, a "
+        "rule or a judge say what they are worth.",
+        ("annotator", "sampling"),
+    )
+
+
+def _several_are_judged_together(c: Composition) -> Reason | None:
+    if not c.sampling.samples or not c.annotator.compares or c.sampling.responses > 1:
+        return None
+    return Reason(
+        f"{c.choice('annotator')} compares a prompt's responses, and sampling.responses={c.sampling.responses}.",
+        ("annotator",),
+        fix=("sampling.responses=4", "arity=list"),
+    )
+
+
 def _what_is_kept_is_compared(c: Composition) -> Reason | None:
     if not c.sampling.samples or c.objective.policy_gradient or c.sampling.kept > 1:
         return None
@@ -106,6 +126,7 @@ def _what_is_kept_is_compared(c: Composition) -> Reason | None:
                 f"{c.choice(group)} is about a prompt's responses beside each other, and {c.choice('sampling')} "
                 "keeps one of each.",
                 (group, "sampling"),
+                fix=("sampling.keep=4",) if c.sampling.reads_values else ("sampling.responses=4",),
             )
     return None
 
@@ -145,6 +166,8 @@ RULES: tuple[Rule, ...] = (
     _a_server_is_kept_up_to_date,
     _samples_are_renewed,
     _samples_have_texts,
+    _somebody_judges_new_ones,
+    _several_are_judged_together,
     _what_is_kept_is_compared,
     _prices_are_read,
     _parts_are_set,

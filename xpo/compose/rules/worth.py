@@ -36,12 +36,6 @@ def _somebody_scores(c: Composition) -> Reason | None:
             f"{c.choice('annotator')} gives {', '.join(sorted(c.annotator.gives))}.",
             ("annotator", "feedback", "reward_form"),
         )
-    if "labels" in c.annotator.needs:
-        return Reason(
-            f"{c.choice('annotator')} has the data's own labels, or asks a person, and samples are new each "
-            "step: let a model, a rule or a judge say what they are worth.",
-            ("annotator", "sampling"),
-        )
     return None
 
 

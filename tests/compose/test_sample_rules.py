@@ -1,0 +1,70 @@
+"""What changes nothing of samples, or cannot be said of them, is refused; what has a meaning is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from xpo.compose import ConfigError, Refused, build, compose_config
+
+FILE = ["data=jsonl", "data.path=x"]
+SCORED = [*FILE, "annotator.path=x"]
+PARTS = ["algo=prm_rl", *FILE, "annotator.models=[{path: x}]"]
+
+REFUSED = [
+    # samples are chosen by a scorer's numbers
+    (["algo=raft", "reward=none"], "chooses by what a scorer says", ("reward=explicit",)),
+    (["algo=raft", "reward_form=none"], "chooses by what a scorer says", ("reward_form=pointwise",)),
+    (["algo=raft", "reward_level=none"], "chooses by what a scorer says", ("reward_level=response",)),
+    (["algo=raft", "reward_level=token"], "chooses by what a scorer says", ("reward_level=response",)),
+    # what is left of them is compared
+    (["algo=rso", "sampling=best_of_n"], "keeps one of each", ("sampling.keep=4",)),
+    (["algo=slic_hf_rank", "sampling.responses=1"], "keeps one of each", ("sampling.responses=4",)),
+    (["algo=raft", "feedback=preference"], "keeps one of each", ("sampling.keep=4",)),
+    # by somebody who can judge what nobody has seen
+    (["algo=rloo", *FILE, "annotator=elo"], "samples are new", None),
+    (["algo=raft", *FILE, "annotator=elo"], "samples are new", None),
+    (["algo=raft", *FILE, "annotator=human"], "samples are new", None),
+    (["algo=ppo", *SCORED, "annotator=preference_model"], "compares a prompt's responses", None),
+    # parts of responses are worth what is said of them
+    ([*PARTS, "feedback=binary"], "one number of a whole response", ("feedback=scalar",)),
+    ([*PARTS, "sampling.missing_eos=1"], "lowers scores of whole responses", ("sampling.missing_eos=0.0",)),
+    (
+        [*PARTS, "advantage=group", "critic=none", "arity=list", "sampling.responses=4"],
+        "makes no difference where reward_level=step puts it",
+        ("reward_level=response",),
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said", "nearest"), REFUSED)
+def test_what_has_no_meaning_is_refused(
+    arguments: list[str], said: str, nearest: tuple[str, ...] | None
+) -> None:
+    with pytest.raises(Refused, match=said) as caught:
+        build(compose_config(arguments))
+    assert nearest is None or caught.value.nearest == nearest
+
+
+ACCEPTED = [
+    ["algo=raft", "sampling.keep=2", "feedback=preference"],
+    ["algo=rso", "sampling=best_of_n", "sampling.keep=2"],
+    ["algo=dapo", "sampling=reference", "sampling.responses=4", "reference=frozen", "objective.truncation=2"],
+    ["algo=rloo", *FILE, "annotator=preference_model", "annotator.path=x", "sampling.responses=2"],
+    PARTS,
+    # cut part by part, so that places count
+    [*PARTS, "advantage=group", "critic=none", "arity=list", "sampling.responses=4", "reward.clip=1"],
+    [*PARTS, "advantage=returns", "critic=none", "policy_loss=clip"],
+]
+
+
+@pytest.mark.parametrize("arguments", ACCEPTED)
+def test_what_has_a_meaning_is_accepted(arguments: list[str]) -> None:
+    build(compose_config(arguments))
+
+
+def test_a_default_that_no_option_takes_is_an_error() -> None:
+    """A preset's value for a key whose file has one of its own would be lost without a word."""
+    with pytest.raises(ConfigError, match="hp.annotator.safety.weight is not read.*set annotator.weight"):
+        compose_config(["algo=dpo", "+hp.annotator.safety.weight=2"])
+    made = compose_config(["algo=safe_rlhf", *FILE, "annotator.helpfulness=x", "annotator.cost=y"])
+    assert made["annotator"]["apart"] is True  # the constraint charges costs, and nobody twice
