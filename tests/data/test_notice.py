@@ -14,6 +14,7 @@ from xpo.contracts import Row
 from xpo.data.errors import DataError
 from xpo.data.notice import one_class
 from xpo.errors import UserError
+from xpo.reward_model.saved import load_reward
 
 TINY = (*(size for size in SIZES if not size.startswith("optimizer")), *STAGE, "trainer.steps=1")
 PAIR = {"prompt": "Say red:", "chosen": " red.", "rejected": " no."}
@@ -81,3 +82,19 @@ def test_the_policys_own_labels_come_after_its_fine_tuning(tmp_path: Path):
     said = r"rows.jsonl:\d+: annotator=self asks the policy, .*after the sft stage.*model=hf.*sft=none"
     with pytest.raises(DataError, match=said):
         run_here(tmp_path, "algo=dpo", "annotator=self", *TINY, data, f"cache={tmp_path}/c")
+
+
+def test_rules_that_find_no_winner(tmp_path: Path):
+    """Where all rows of a split tie, the setting that keeps ties is named."""
+    data = rows(tmp_path / "pairs.jsonl", PAIR)
+    rule = ("annotator=rule", "annotator.rules=[{name: pattern, pattern: zzz}]")
+    with pytest.raises(DataError, match=r"no row of \w+ is left: .* tie \(feedback.ties=half keeps ties"):
+        run_here(tmp_path, "algo=dpo", *TINY, *rule, data, f"cache={tmp_path}/c")
+
+
+def test_a_runs_folder_is_no_model_but_has_one(tmp_path: Path):
+    leave(tmp_path / "run" / "model")
+    with pytest.raises(
+        UserError, match=r"annotator.path=.*/run: .*Did you mean annotator.path=.*/run/model\?"
+    ):
+        load_reward(str(tmp_path / "run"), "annotator.path")

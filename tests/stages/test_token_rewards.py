@@ -117,5 +117,7 @@ def test_an_adapter_without_its_base_is_no_scorer(tmp_path):
 def test_without_rewards_of_tokens_nothing_is_left_and_the_scorer_says_so(tmp_path):
     out = run(tmp_path, "algo=dpo", "trainer.steps=1")
     assert not any((out / name).exists() for name in (*FILES, "reference"))
-    with pytest.raises(UserError, match="runs with reward_level=token leave theirs"):
+    with pytest.raises(UserError, match="runs with reward_level=token leave theirs") as caught:
         ImplicitReward.of_run(out)
+    assert f"annotator.path={out}/model annotator.reference=<" in str(caught.value)
+    assert "annotator.beta=0." in str(caught.value) and "of_folders" not in str(caught.value)

@@ -35,6 +35,7 @@ def main(arguments: list[str]) -> int:
     from xpo.compose.composition import instantiate
     from xpo.compose.unread import check_read
     from xpo.run.files import output_folder, write_json
+    from xpo.run.quiet import quiet_libraries
     from xpo.run.say import shown
     from xpo.run.table import is_terminal
 
@@ -42,6 +43,7 @@ def main(arguments: list[str]) -> int:
     model = {"model"} if composition.annotator.needs_policy else set()
     check_read(overrides, {"annotator", "cache", "data", "seed"} | model, "xpo agreement")
     _check(composition)
+    quiet_libraries()
     found = agreement(composition, split)
     print(found.table(is_terminal()))
     if out:

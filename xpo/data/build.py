@@ -189,7 +189,9 @@ class _Stage:
 def check_rows(split: str, rows: Sequence[Row], counts: Counts, needs: frozenset[str]) -> None:
     """``DataError`` where nothing is left to train on, and for the first row that lacks what is needed."""
     if not rows:
-        raise DataError(f"no row of {split} is left: {counts.read} read, dropped {counts.reasons()}")
+        halves = " (feedback.ties=half keeps ties, as half a comparison for each side)"
+        hint = halves if counts.dropped["tie"] else ""
+        raise DataError(f"no row of {split} is left: {counts.read} read, dropped {counts.reasons()}{hint}")
     for need in sorted(needs):
         lacking = next((row for row in rows if getattr(row, _FIELD[need]) is None), None)
         if lacking is not None:

@@ -40,10 +40,11 @@ class Caller:
     ) -> tuple[Reply, T]:
         """The reply and what ``read`` makes of it.
 
-        An answer that ``read`` cannot use (``Again``) is asked for again, with ``remind`` behind it. Raises
-        ``JudgeError`` when the retries are used up, or at once where asking again cannot help.
+        An answer that ``read`` cannot use (``Again``) is asked for again, with ``remind`` behind it: once at
+        temperature 0, where the next would be alike. Raises ``JudgeError`` when the retries are used up, or
+        at once where asking again cannot help.
         """
-        sent, error = body, Again("not asked")
+        sent, error, unread, attempt = body, Again("not asked"), 0, 0
         for attempt in range(self._endpoint.retries + 1):
             if attempt and error.said is None and error.wait is None:
                 self._clock.sleep(pause(attempt - 1, self._chance), stop)
@@ -57,9 +58,12 @@ class Caller:
                 error = found
             if error.wait is not None:
                 self._pace.hold(error.wait)
+            unread += error.said is not None
+            if unread > 1 and not body["temperature"]:
+                break
             if error.said is not None and remind is not None:
                 sent = _reminded(body, error.said, remind)
-        attempts = self._endpoint.retries + 1
+        attempts = attempt + 1
         raise JudgeError(
             f"{self._endpoint.url} gave no usable answer in {attempts} attempt{'s' * (attempts > 1)}; "
             f"the last time: {error}"

@@ -132,7 +132,9 @@ def find(path: str, key: str) -> str:
                 "merge the two (adapter.merge=true does so when a run exports) and give that folder"
             )
         if not (folder / "config.json").is_file():
-            raise UserError(f"{key}={path}: the folder has no config.json: no Hugging Face model")
+            there = (folder / "model" / "config.json").is_file()  # a run's folder
+            hint = f". Did you mean {key}={path.rstrip('/')}/model?" if there else ""
+            raise UserError(f"{key}={path}: the folder has no config.json: no Hugging Face model{hint}")
         return str(folder)
     return _hub_name(path, key)
 

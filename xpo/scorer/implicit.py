@@ -127,17 +127,18 @@ class ImplicitReward:
             raise UserError(f"{folder} is no folder of a finished run: it has no config.yaml and model/")
         if (model / "adapter_config.json").is_file():
             raise UserError(
-                f"{model} is an adapter without its base: run with adapter.merge=true, or give of_folders "
-                "the folder of a merged model"
+                f"{model} is an adapter without its base: run with adapter.merge=true, or give the folder of "
+                "a merged model and of its reference (annotator.path, annotator.reference and annotator.beta)"
             )
         c = instantiate(yaml.safe_load(config.read_text(encoding="utf-8")))
         if c.reward.trains_head or not c.objective.reads_reward:
             raise UserError(f"{folder} is a run with {c.choice('reward')}, in which no policy has a reward")
         if c.reference.given and not reference.is_dir():
             raise UserError(
-                f"{folder} holds no {REFERENCE}/: runs with reward_level=token leave theirs. "
-                "ImplicitReward.of_folders(policy, reference, beta=...) takes one from elsewhere, as "
-                "annotator=implicit does with annotator.path, annotator.reference and annotator.beta"
+                f"{folder} holds no {REFERENCE}/, the model that its rewards are relative to: runs with "
+                "reward_level=token leave theirs. Run it so again, or give in place of annotator.run: "
+                f"annotator.path={model} annotator.reference=<what it began from, a folder or hub name> "
+                f"annotator.beta={c.reward.beta:g}"
             )
         return cls.of_folders(
             model,
