@@ -82,8 +82,8 @@ class Comparing(Asking, Labeller):
         for record in records:  # before the first answer is paid for
             if len(record.responses) < 2:
                 raise LabelError(
-                    f"{record.where}: {type(self).__name__} compares responses, and this row has one; "
-                    "annotator=direct scores single ones"
+                    f"{record.where}: annotator={type(self).__name__.lower()} compares responses, and this "
+                    "row has one; annotator=direct scores single ones"
                 )
         return super().__call__(records, desk)
 
