@@ -15,27 +15,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from xpo.claims.curves import Curve, insert, svg
 from xpo.claims.measure import metrics_of
 from xpo.run.files import write_json, write_text
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
-BETAS = (0.001, 0.01, 0.1, 0.3, 1.0)
-PAIRS = 300
-ROUNDS = {
-    "raft": ("algo=raft", "optimizer.lr=1e-3", "data.records=512", "trainer.steps=300"),
-    "rso": (
-        *("algo=rso", "objective=logistic", "reward.beta=0.3", "schedule=iterative", "schedule.rounds=3"),
-        *("reference=previous", "data.records=512", "sampling.responses=32", "sampling.keep=8"),
-        *("optimizer.lr=1e-3", "trainer.steps=600"),
-    ),
-}
-LEARNT = (
-    *("algo=rloo", "annotator=trained", "trainer.batch_size=8", "sampling.responses=16", "optimizer.lr=2e-3"),
-    *("eval.every=10", "trainer.log_every=10"),
-    'annotator.overrides=["data=gold","data.mode=sampled",'
-    f'"data.records={PAIRS}","arity=pair","trainer.steps=200"]',
-)
+RUNS = yaml.safe_load((Path(__file__).parent / "runs.yaml").read_text(encoding="utf-8"))
+BETAS: tuple[float, ...] = tuple(RUNS["betas"])
 
 Line = list[tuple[int, float]]
 
@@ -44,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     seeds = range(options.seeds)
     learnt = {beta: [_learnt(beta, seed, options) for seed in seeds] for beta in BETAS}
-    rounds = {name: [_rounds(name, seed, options) for seed in seeds] for name in ROUNDS}
+    rounds = {name: [_rounds(name, seed, options) for seed in seeds] for name in RUNS["rounds"]}
     texts = {"over_optimisation": over_optimisation(learnt), "rounds": rounds_text(rounds)}
     print("\n\n".join(texts.values()))
     if options.steps is None:
@@ -69,14 +57,14 @@ def _run(name: str, overrides: Sequence[str], seed: int, options: argparse.Names
 
 def _learnt(beta: float, seed: int, options: argparse.Namespace) -> dict[str, Line]:
     """The true reward and the learnt one's mean over rollouts, by step."""
-    overrides = [*LEARNT, f"reward.beta={beta}", "trainer.steps=300"]
+    overrides = [*RUNS["learnt"], f"reward.beta={beta}"]
     folder = _run(f"beta-{beta}", overrides, seed, options)
     return {name: _series(folder, name) for name in ("gold/reward", "rollout/score")}
 
 
 def _rounds(name: str, seed: int, options: argparse.Namespace) -> list[float]:
     """The true reward before the first round and after each."""
-    folder = _run(name, ROUNDS[name], seed, options)
+    folder = _run(name, RUNS["rounds"][name], seed, options)
     lines = _lines(folder)
     last = {line["stage"]: line["gold/reward"] for line in lines if "gold/reward" in line}
     first = next(line["gold/reward"] for line in lines if "gold/reward" in line)
@@ -116,7 +104,7 @@ def over_optimisation(learnt: dict[float, list[dict[str, Line]]]) -> str:
         cells = [_spread(peaks), _spread(ends), _spread([fall(r) for r in runs], "{:.0%}")]
         lines.append(f"| {beta:g} | {' | '.join(cells)} | {_spread([rise(r) for r in runs], '{:+.2f}')} |")
     about = (
-        f"RLOO against a Bradley-Terry model that was trained on {PAIRS} pairs (`annotator=trained`), "
+        f"RLOO against a Bradley-Terry model that was trained on {RUNS['pairs']} pairs (`annotator=trained`), "
         f"{len(next(iter(learnt.values())))} seeds, mean (least to most); 300 steps, measured every 10."
     )
     return "\n".join([about, "", "![true and learnt reward](over_optimisation.svg)", "", *lines])
