@@ -7,6 +7,8 @@ from xpo.compose.rules.reason import Reason, Rule
 
 
 def _rows_hold_the_samples(c: Composition) -> Reason | None:
+    if not c.sampling.samples:
+        return None
     low, high = c.arity.sizes
     size = c.sampling.responses
     if size < low or (high is not None and size > high):
@@ -100,6 +102,8 @@ def _costs_are_known(c: Composition) -> Reason | None:
             f"{c.choice('constraint')} limits {' and '.join(lacking)}, and {c.choice('annotator')} gives "
             f"{', '.join(sorted(c.annotator.gives))}.",
             ("annotator", "constraint"),
+            # a labeller of costs asks for a model's folder; with the constraint its critic goes
+            fix=("constraint=none", *(["critic.costs=false"] if c.critic.fits_returns else [])),
         )
     if c.critic.fits_returns and c.critic.costs != c.constraint.applies:
         value = str(c.constraint.applies).lower()
@@ -113,6 +117,8 @@ def _costs_are_known(c: Composition) -> Reason | None:
 
 
 def _reuse_has_ratios(c: Composition) -> Reason | None:
+    if not c.schedule.online:
+        return None
     steps = c.schedule.epochs * c.schedule.minibatches
     if c.policy_loss.reads_ratio or steps == 1:
         if c.objective.stop_kl is not None and steps == 1:
