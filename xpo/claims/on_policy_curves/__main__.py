@@ -105,7 +105,7 @@ def over_optimisation(learnt: dict[float, list[dict[str, Line]]]) -> str:
         lines.append(f"| {beta:g} | {' | '.join(cells)} | {_spread([rise(r) for r in runs], '{:+.2f}')} |")
     about = (
         f"RLOO against a Bradley-Terry model that learnt from {RUNS['pairs']} pairs (`annotator=trained`), "
-        f"{len(next(iter(learnt.values())))} seeds, mean (least to most); 300 steps, measured every 10."
+        f"{len(next(iter(learnt.values())))} seeds, mean (least to most); 300 steps, measured every 5."
     )
     return "\n".join([about, "", "![true and learnt reward](over_optimisation.svg)", "", *lines])
 
