@@ -165,8 +165,8 @@ def times_text(factor: float, x: str) -> str:
 
 
 WHITENED = (
-    "Whitening takes the mean over all tokens off advantages and divides by their standard deviation: the scale "
-    "of rewards and penalty together makes no difference, only their proportion does."
+    "Whitening takes the mean over all tokens off advantages and divides by their standard deviation: the "
+    "scale of rewards and penalty together makes no difference, only their proportion does."
 )
 """A note of every option that whitens."""
 

@@ -16,8 +16,8 @@ from xpo.registry import register
 EPS = 1e-4
 
 DIVIDED = (
-    "Dividing by the group's standard deviation makes prompts count more whose samples are worth nearly the same, "
-    "very easy and very hard ones: this is not the gradient of E[r] (advantage.scale=none is, up to a factor)."
+    "Dividing by the group's standard deviation makes prompts count more whose samples are worth nearly the "
+    "same, very easy and very hard ones: this is not the gradient of E[r] (that of advantage.scale=none is)."
 )
 
 

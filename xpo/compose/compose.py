@@ -53,7 +53,7 @@ def resolve(config: DictConfig) -> dict[str, Any]:
 
 
 def check_hp(config: DictConfig) -> None:
-    """Every ``hp.<group>.<option>.<key>`` must name a key of an option that exists and takes it from there."""
+    """Every ``hp.<group>.<option>.<key>`` must name a key of an option that exists and reads it."""
     for group, options in (config.get("hp") or {}).items():
         known = options_of(group)
         if not known:
@@ -74,7 +74,7 @@ def check_hp(config: DictConfig) -> None:
 
 
 def options_of(group: str) -> dict[str, dict[str, bool]]:
-    """Option name -> keys, and whether any yaml file of a group, the core's or a plugin's, reads ``hp`` for them."""
+    """Option name -> keys, and whether a yaml file of the group, also a plugin's, reads ``hp`` for them."""
     found: dict[str, dict[str, bool]] = {}
     for root in (core_conf(), *(plugin.conf for plugin in plugins())):
         for path in sorted((root / group).glob("*.yaml")):

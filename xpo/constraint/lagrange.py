@@ -113,8 +113,8 @@ class Lagrange(Constraint):
     @property
     def notes(self) -> tuple[str, ...]:
         rest = {
-            "paper": "ref exp((r - multiplier c) / ((1 + multiplier) beta)): the tighter the limit, the stronger the "
-            "pull to the reference (constraint.form=exact has the constrained optimum)",
+            "paper": "ref exp((r - multiplier c) / ((1 + multiplier) beta)): the tighter the limit, the "
+            "stronger the pull to the reference (constraint.form=exact has the constrained optimum)",
             "exact": "ref exp((r - multiplier c) / beta), the optimum under the limit",
         }[self.form]
         return (f"With reverse KL the policy at rest is {rest}.",)

@@ -3,13 +3,13 @@
 They are evaluated on a whole rollout, without gradient, before any of it is trained on. Beside what
 ``xpo.explain.formula`` says:
 
-- ``to_go(x)`` and ``to_go(x, d)`` sum x from a token to its response's end, d each token (1); ``ahead(x, v, n)``
-  and ``ahead(x, v, n, d)`` sum n tokens of x and take v after them; ``every_t(x)`` puts a value per response at
-  each of its tokens; ``whiten(x)`` has mean 0 and variance 1 over the tokens of the rollout.
-- ``mean_k(x)``, ``std_k(x)`` (squares over n - 1), ``population_std_k(x)`` (over n) are of a prompt's samples,
-  ``others_k(x)`` is the mean of the others; ``f_over_u(x)`` is f(u) / u of the divergence at u = exp(x).
-- given: ``old_logp``, ``ref_logp``, ``old_value``, ``old_cost_value``, ``part_score`` (0 where no part ends) per
-  token, ``score`` and ``cost`` per response, ``multiplier`` and ``penalty_scale`` of the rollout.
+- ``to_go(x)`` and ``to_go(x, d)`` sum x from a token to its response's end, d each token (1); ``ahead(x, v,
+  n)`` and ``ahead(x, v, n, d)`` sum n tokens of x and take v after them; ``every_t(x)`` puts a value per
+  response at each of its tokens; ``whiten(x)`` has mean 0 and variance 1 over the tokens of the rollout.
+- ``mean_k(x)``, ``std_k(x)`` (squares over n - 1), ``population_std_k(x)`` (over n) are of a prompt's
+  samples, ``others_k(x)`` is the mean of the others; ``f_over_u(x)`` is f(u) / u, log u = x.
+- given: ``old_logp``, ``ref_logp``, ``old_value``, ``old_cost_value``, ``part_score`` (0 where no part ends)
+  per token, ``score`` and ``cost`` per response, ``multiplier`` and ``penalty_scale`` of the rollout.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Definition = tuple[str, str]
 
 @dataclass(frozen=True)
 class _Stream:
-    """Names of one stream of rewards, or of costs, what the scorer says of it, and the sign of the penalty."""
+    """Names of one stream of rewards, or of costs, what a scorer says of it, and the penalty's sign."""
 
     reward: str
     own: str

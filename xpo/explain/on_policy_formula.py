@@ -1,9 +1,9 @@
 """What a policy gradient trains on a rollout whose advantages are known, as definitions.
 
-Given beside what ``xpo.explain.formula`` says: ``old_logp``, ``advantage``, ``old_value``, ``returns``
-(of tokens, without gradient), ``sampler_logp``, ``entropy`` of the next token, ``value`` of the critic, the same
-with ``cost`` of a second one. ``sum_d(x)`` is over the demonstrations that come with the optimizer step, of which
-``demonstrated_rows``, ``tokens`` and ``prompt_tokens`` are the totals. ``xpo.explain.credit`` has the advantages.
+Given beside what ``xpo.explain.formula`` says: ``old_logp``, ``advantage``, ``old_value``, ``returns`` (of
+tokens, without gradient), ``sampler_logp``, ``entropy`` of the next token, ``value`` of the critic, the same
+with ``cost`` of a second one. ``sum_d(x)`` is over the demonstrations that come with the optimizer step, of
+which ``demonstrated_rows``, ``tokens`` and ``prompt_tokens`` are the totals. Advantages: xpo.explain.credit.
 """
 
 from __future__ import annotations
@@ -59,10 +59,11 @@ def _latex(c: OnPolicy) -> str:
     """The token's loss under the step's mean, and what it is made of."""
     each = r"\ell_t" + _latex_penalty(c) + (rf" - {c.objective.entropy} H_t" if c.objective.entropy else "")
     weight = "" if c.sft.preference_weight == 1 else f"{c.sft.preference_weight}\\, "
-    mean = rf"\mathbb{{E}}_{{y \sim \pi_\mathrm{{old}}}}\left[{c.reduce.of_tokens_latex(_bracketed(each))}\right]"
+    tokens = c.reduce.of_tokens_latex(_bracketed(each))
+    mean = rf"\mathbb{{E}}_{{y \sim \pi_\mathrm{{old}}}}\left[{tokens}\right]"
     likelihood = f" + {c.sft.term_latex()}" if c.sft.merges else ""
-    value = r" + %s\, \mathbb{E}\left[\ell^V_t\right]" % c.critic.weight if c.critic.fits_returns else ""
-    lines = [rf"\mathcal{{L}} = {weight}{mean}{likelihood}{value}", rf"\ell_t = {c.policy_loss.latex()}"]
+    critic = rf" + {c.critic.weight}\, \mathbb{{E}}\left[\ell^V_t\right]" if c.critic.fits_returns else ""
+    lines = [rf"\mathcal{{L}} = {weight}{mean}{likelihood}{critic}", rf"\ell_t = {c.policy_loss.latex()}"]
     lines.append(rf"A_t \text{{ of }} {_latex_aim(c)}")
     return ",\\quad\n".join(lines)
 

@@ -66,8 +66,8 @@ def probe(composition: Composition) -> Probe:
     """Read or sample, tokenise, score, train one step's loss, the policy drifted from its reference.
 
     An adapter has drifted once more before that, as after a stage of its own, so that a reference below
-    it is another one than the policy at the start. Of a rollout the policy has drifted on since it was sampled,
-    as in its later steps.
+    it is another one than the policy at the start. Of a rollout the policy has drifted on since it was
+    sampled, as in its later steps.
     """
     torch.manual_seed(0)
     c = brief(composition)

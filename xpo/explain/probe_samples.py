@@ -37,7 +37,7 @@ STOP = tuple("aeo")  # so that samples of random weights, which rarely end, have
 
 
 def brief(c: Composition) -> Composition:
-    """The composition with short samples, and a scorer with random weights for one that a run trains first."""
+    """The composition with short samples, and an untrained scorer for one that a run trains first."""
     if c.annotator.first:
         before = dataclasses.replace(c.annotator.before(c), seed=c.seed + 1)  # none of the stand-ins
         folder = Path(c.config["cache"]) / "untrained"

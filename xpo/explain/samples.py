@@ -1,4 +1,4 @@
-"""What a combination that samples needs, and what should be known about it, from what its components declare."""
+"""What a combination that samples needs and what should be known about it, from what its parts declare."""
 
 from __future__ import annotations
 
@@ -82,7 +82,8 @@ def about_gradient(c: Composition) -> list[str]:
 
 def _worth(c: Composition) -> str:
     if c.reward_level.of_parts:
-        return f"A part of a sample is worth what {c.choice('annotator')} says of it ({c.choice('reward_level')})."
+        said = f"{c.choice('annotator')}, {c.choice('reward_level')}"
+        return f"A part of a sample is worth what is said of it ({said})."
     worth = _WORTH[c.feedback.on_policy]
     rated = c.reward_form.reads == "wins"
     won = (

@@ -13,14 +13,13 @@ from xpo.divergence.base import expm1
 from xpo.penalty.base import Penalty
 from xpo.registry import register
 
-
 _NOTES = {
     "link": "The penalty's gradient is that of the divergence of the next token.",
-    "k1": "The penalty estimates reverse KL without bias as a number, and its gradient is 0 on average: it holds "
-    "nothing and adds noise (penalty=reward, or estimator k2 or link, hold the policy).",
+    "k1": "The penalty estimates reverse KL without bias as a number, and its gradient is 0 on average: it "
+    "holds nothing and adds noise (penalty=reward, or estimator k2 or link, hold the policy).",
     "k2": "The penalty's gradient is that of the reverse KL of the next token.",
-    "k3": "The penalty is a non-negative estimate of reverse KL with the gradient of the forward KL, which takes "
-    "reverse KL's place near the reference alone (penalty=reward, or estimator k2 or link, have reverse KL's).",
+    "k3": "The penalty is a non-negative estimate of reverse KL with the gradient of the forward KL, which "
+    "is its own near the reference alone (penalty=reward, or estimator k2 or link, has its own).",
 }
 
 _VISITED = "It is taken at the states that were visited: what a token does to later states is left out."

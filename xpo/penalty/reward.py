@@ -83,7 +83,7 @@ class InReward(Penalty):
         return -value_BKT, value_BKT - link_BKT
 
     def terms_text(self, divergence: Divergence) -> tuple[str, str]:
-        """What ``terms`` take off, as expressions in ``log_ratio``; the second is empty where there is none."""
+        """What ``terms`` take off, as expressions in ``log_ratio``; the second may be empty."""
         if self.form == "response":
             return f"last_t({divergence.text('sum_t(log_ratio)')})", ""
         link = divergence.text("log_ratio")

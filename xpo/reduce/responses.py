@@ -23,8 +23,8 @@ class Responses:
     per_token: ClassVar[bool] = False  # fits objectives that are sums over tokens only
     needs_tokens: ClassVar[bool] = True  # fits losses that are kept per token only
     notes: ClassVar[tuple[str, ...]] = (
-        "A token of a long response counts less than one of a short response: what is bad is punished less the "
-        "longer it is (reduce=fixed_length and reduce=tokens count all tokens alike).",
+        "A token of a long response counts less than one of a short response: what is bad is punished less "
+        "the longer it is (reduce=fixed_length and reduce=tokens count all tokens alike).",
     )
 
     def __call__(self, loss_B: Tensor, batch: Batch) -> tuple[Tensor, float]:

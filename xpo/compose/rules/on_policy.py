@@ -51,8 +51,8 @@ def _penalty_has_a_divergence(c: Composition) -> Reason | None:
     lacking = next(group for group, so in there.items() if not so)
     given = next(group for group, so in there.items() if so)
     return Reason(
-        f"{c.choice(given)} has no effect with {c.choice(lacking)}: what holds a policy near its reference is a "
-        "divergence, a reference, and a penalty that says where it acts.",
+        f"{c.choice(given)} has no effect with {c.choice(lacking)}: what holds a policy near its reference "
+        "is a divergence, a reference, and a penalty that says where it acts.",
         (lacking, given),
     )
 
@@ -108,8 +108,8 @@ def _costs_are_known(c: Composition) -> Reason | None:
     if c.critic.fits_returns and c.critic.costs != c.constraint.applies:
         value = str(c.constraint.applies).lower()
         return Reason(
-            f"{c.choice('constraint')} with critic.costs={str(c.critic.costs).lower()}: a critic of costs is there "
-            "where costs are limited.",
+            f"{c.choice('constraint')} with critic.costs={str(c.critic.costs).lower()}: a critic of costs is "
+            "there where costs are limited.",
             ("critic",),
             fix=(f"critic.costs={value}",),
         )
@@ -123,7 +123,8 @@ def _reuse_has_ratios(c: Composition) -> Reason | None:
     if c.policy_loss.reads_ratio or steps == 1:
         if c.objective.stop_kl is not None and steps == 1:
             return Reason(
-                f"objective.stop_kl={c.objective.stop_kl} leaves a rollout early, and each is trained on once.",
+                f"objective.stop_kl={c.objective.stop_kl} leaves a rollout early, and each is trained on "
+                "once.",
                 ("objective",),
                 fix=("objective.stop_kl=null",),
             )

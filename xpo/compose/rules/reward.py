@@ -35,8 +35,8 @@ def _choice_is_by_a_reward(c: Composition) -> Reason | None:
     for group, so in lacking.items():
         if so:
             return Reason(
-                f"{c.choice('sampling')} chooses by what a scorer says of whole responses, and {c.choice(group)} is "
-                "none of that.",
+                f"{c.choice('sampling')} chooses by what a scorer says of whole responses, and "
+                f"{c.choice(group)} is none of that.",
                 (group, "sampling"),
             )
     return None

@@ -49,8 +49,8 @@ def _rewards_have_a_place(c: Composition) -> Reason | None:
         )
     if level.of_parts and not c.annotator.judges_parts:
         return Reason(
-            f"{c.choice('reward_level')} puts rewards where parts of responses end, and {c.choice('annotator')} "
-            "judges whole ones.",
+            f"{c.choice('reward_level')} puts rewards where parts of responses end, and "
+            f"{c.choice('annotator')} judges whole ones.",
             ("reward_level", "annotator"),
             fix=("annotator=weighted",),
         )
@@ -65,15 +65,15 @@ def _rewards_have_a_place(c: Composition) -> Reason | None:
 
 
 def _parts_have_scores(c: Composition) -> Reason | None:
-    """What parts are worth is taken as the annotator says it, and nothing else that is said of the response."""
+    """What parts are worth is taken as the annotator says it, and nothing else of the response."""
     if not c.reward_level.of_parts:
         return None
     whole = {"feedback": c.feedback.on_policy != "scores", "reward_form": c.reward_form.reads != "scores"}
     for group, so in whole.items():
         if so:
             return Reason(
-                f"{c.choice(group)} makes one number of a whole response, and {c.choice('reward_level')} takes those "
-                "of its parts.",
+                f"{c.choice(group)} makes one number of a whole response, and {c.choice('reward_level')} "
+                "takes those of its parts.",
                 (group, "reward_level"),
             )
     if c.sampling.missing_eos:
@@ -86,8 +86,8 @@ def _parts_have_scores(c: Composition) -> Reason | None:
     if c.advantage.to_go or c.reward.clip is not None:
         return None
     return Reason(
-        f"{c.choice('advantage')} credits every token with all that its response earned, so it makes no difference "
-        f"where {c.choice('reward_level')} puts it.",
+        f"{c.choice('advantage')} credits every token with all that its response earned, so it makes no "
+        f"difference where {c.choice('reward_level')} puts it.",
         ("reward_level", "advantage"),
     )
 
