@@ -18,8 +18,8 @@ _NOTES = {
     "k1": "The penalty estimates reverse KL without bias as a number, and its gradient is 0 on average: it "
     "holds nothing and adds noise (penalty=reward, or estimator k2 or link, hold the policy).",
     "k2": "The penalty's gradient is that of the reverse KL of the next token.",
-    "k3": "The penalty is a non-negative estimate of reverse KL with the gradient of the forward KL, which "
-    "is its own near the reference alone (penalty=reward, or estimator k2 or link, has its own).",
+    "k3": "The penalty is a non-negative estimate of reverse KL, but its gradient is that of the forward KL: "
+    "the two agree near the reference alone (penalty=reward, or estimator k2 or link, have the reverse one's).",
 }
 
 _VISITED = "It is taken at the states that were visited: what a token does to later states is left out."
