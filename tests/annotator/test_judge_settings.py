@@ -75,6 +75,6 @@ def test_who_is_asked_must_be_said_before_anything_is_loaded():
 
 def test_a_row_with_one_response_is_refused_before_anything_is_asked(tmp_path: Path):
     with serving(prefers_long) as server:
-        with pytest.raises(LabelError, match="rows.jsonl:2: Judge compares responses"):
+        with pytest.raises(LabelError, match="rows.jsonl:2: annotator=judge compares responses"):
             label(judge_of(server), [record("x", "y"), record("z", line=2)], tmp_path)
     assert server.calls == 0
