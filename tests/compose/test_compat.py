@@ -4,6 +4,8 @@ import pytest
 
 from tests.compose.head_cases import HEAD_CASES
 from tests.compose.part_cases import PART_CASES
+from tests.compose.sample_cases import SAMPLE_CASES
+from tests.compose.test_sample_rules import REFUSED
 from xpo.compose import Refused, build, compose_config
 from xpo.compose.rules import RULES
 
@@ -20,6 +22,11 @@ CASES = [
             "feedback.soft=true",
         ],
         "reads win probabilities, and annotator=rule gives",
+    ),
+    (
+        ["data=jsonl", "data.path=x", "annotator=rule", "annotator.threshold=1"]
+        + ["annotator.rules=[{name: length, most: 5}]"],
+        "reads no such labels",
     ),
     (["reward=none"], "eats a reward"),
     (["algo=sft", "reward=implicit"], "eats no reward"),
@@ -110,6 +117,7 @@ CASES = [
     (["algo=pl_dpo", "data.mode=population"], "have to be drawn"),
     *HEAD_CASES,
     *PART_CASES,
+    *SAMPLE_CASES,
 ]
 
 
@@ -125,7 +133,8 @@ def test_a_combination_without_meaning_is_refused_with_a_nearest_that_works(argu
 
 def _without(arguments: list[str], nearest: tuple[str, ...]) -> list[str]:
     changed = {item.split("=")[0] for item in nearest}
-    return [argument for argument in arguments if argument.split("=")[0] not in changed]
+    kept = [argument for argument in arguments if argument.split("=")[0] not in changed]
+    return [argument for argument in kept if argument.split(".")[0] not in changed]  # another option's keys
 
 
 def test_every_rule_refuses_something():
@@ -133,7 +142,7 @@ def test_every_rule_refuses_something():
     from xpo.compose.composition import instantiate
 
     fired = set()
-    for arguments, _ in CASES:
+    for arguments in (case[0] for case in (*CASES, *REFUSED)):
         composition = instantiate(compose_config(arguments))
         fired |= {rule.__name__ for rule in RULES if rule(composition) is not None}
     assert fired == {rule.__name__ for rule in RULES}
@@ -168,6 +177,22 @@ def test_every_rule_refuses_something():
         ["margin=constant"],
         ["length=penalty"],
         ["length=shared_length"],
+        ["algo=rloo", "divergence=js"],
+        ["algo=rloo", "penalty.form=token", "divergence=alpha"],
+        ["algo=grpo", "penalty=reward"],
+        ["algo=grpo", "penalty.estimator=link", "divergence=js"],
+        ["algo=ppo", "sampling.responses=4", "arity=list"],
+        ["algo=ppo", "schedule.epochs=2", "objective.stop_kl=0.1", "objective.entropy=0.01"],
+        ["algo=ppo", "sft=merged"],
+        ["algo=rloo", "polarity=negative"],
+        ["algo=rloo", "length=penalty"],
+        ["algo=rloo", "feedback=binary"],
+        ["algo=rloo", "feedback=preference", "reward_form=win_rate"],
+        ["algo=rloo", "advantage=group", "reduce=responses", "policy_loss=clip"],
+        ["algo=rloo", "reference=ema"],
+        ["algo=rso", "sampling=on_policy", "objective=logistic"],
+        ["algo=raft", "schedule=offline"],
+        ["algo=dpo", "sampling=on_policy"],
     ],
     ids=" ".join,
 )

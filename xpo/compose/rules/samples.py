@@ -18,7 +18,8 @@ def _a_gradient_has_samples(c: Composition) -> Reason | None:
     if c.sampling.by_policy or c.objective.truncation is not None:
         return None
     return Reason(
-        f"{c.choice('sampling')} draws from another distribution than the policy, and nothing makes up for it.",
+        f"{c.choice('sampling')} draws from another distribution than the policy, and nothing makes up for "
+        "it.",
         ("sampling",),
         fix=("objective.truncation=2.0",),
     )
@@ -63,13 +64,13 @@ def _samples_are_renewed(c: Composition) -> Reason | None:
         return None
     if c.objective.policy_gradient:
         return Reason(
-            f"{c.choice('objective')} needs samples of the policy as it stands, and {c.choice('schedule')} does "
-            "not renew them with every rollout.",
+            f"{c.choice('objective')} needs samples of the policy as it stands, and {c.choice('schedule')} "
+            "does not renew them with every rollout.",
             ("schedule", "objective"),
         )
     return Reason(
-        f"{c.choice('schedule')} samples for a policy gradient, and {c.choice('objective')} is a loss of given "
-        "rows, which schedule=iterative renews in rounds.",
+        f"{c.choice('schedule')} samples for a policy gradient, and {c.choice('objective')} is a loss of "
+        "given rows, which schedule=iterative renews in rounds.",
         ("schedule", "objective"),
     )
 
@@ -97,8 +98,8 @@ def _somebody_judges_new_ones(c: Composition) -> Reason | None:
     if not c.sampling.samples or "labels" not in c.annotator.needs:
         return None
     return Reason(
-        f"{c.choice('annotator')} has the data's own labels, or asks a person, and samples are new: let a model, a "
-        "rule or a judge say what they are worth.",
+        f"{c.choice('annotator')} has the data's own labels, or asks a person, and samples are new: let a "
+        "model, a rule or a judge say what they are worth.",
         ("annotator", "sampling"),
     )
 
@@ -107,7 +108,8 @@ def _several_are_judged_together(c: Composition) -> Reason | None:
     if not c.sampling.samples or not c.annotator.compares or c.sampling.responses > 1:
         return None
     return Reason(
-        f"{c.choice('annotator')} compares a prompt's responses, and sampling.responses={c.sampling.responses}.",
+        f"{c.choice('annotator')} compares a prompt's responses, and "
+        f"sampling.responses={c.sampling.responses}.",
         ("annotator",),
         fix=("sampling.responses=4", "arity=list"),
     )
@@ -123,8 +125,8 @@ def _what_is_kept_is_compared(c: Composition) -> Reason | None:
     for group, so in compared.items():
         if so:
             return Reason(
-                f"{c.choice(group)} is about a prompt's responses beside each other, and {c.choice('sampling')} "
-                "keeps one of each.",
+                f"{c.choice(group)} is about a prompt's responses beside each other, and "
+                f"{c.choice('sampling')} keeps one of each.",
                 (group, "sampling"),
                 fix=("sampling.keep=4",) if c.sampling.reads_values else ("sampling.responses=4",),
             )
@@ -132,12 +134,21 @@ def _what_is_kept_is_compared(c: Composition) -> Reason | None:
 
 
 def _prices_are_read(c: Composition) -> Reason | None:
-    if not c.sampling.samples or not c.sampling.missing_eos or "scores" in c.annotator.gives:
+    """Win probabilities are as the annotator says them, whether a response ends or not."""
+    if not c.sampling.samples or not c.sampling.missing_eos:
+        return None
+    groups = {
+        "annotator": "scores" not in c.annotator.gives,
+        "reward_form": c.reward_form.reads == "wins",
+        "feedback": c.feedback.soft_masses,
+    }
+    group = next((group for group, so in groups.items() if so), None)
+    if group is None:
         return None
     return Reason(
-        f"sampling.missing_eos={c.sampling.missing_eos:g} lowers scores, and {c.choice('annotator')} gives "
-        f"{', '.join(sorted(c.annotator.gives))}.",
-        ("annotator",),
+        f"sampling.missing_eos={c.sampling.missing_eos:g} lowers scores, and {c.choice(group)} takes or "
+        "gives something else.",
+        (group,),
         fix=("sampling.missing_eos=0.0",),
     )
 
