@@ -168,19 +168,37 @@ def _checked(alignment: Alignment, collector: Collector) -> Alignment:
 
 
 def _held_out(alignment: Alignment, collector: Collector) -> dict[str, float]:
-    """What samples for held-out prompts, one each, are worth; nothing where it is known exactly."""
+    """What samples for held-out prompts, one each, are like; nothing where it is known exactly.
+
+    What they are worth is said of single ones: among samples of one policy half of all comparisons is won.
+    """
     if alignment.measure is not None or not collector.prompts.test:
         return {}
     prompts = collector.prompts.test[: alignment.setting.composition.eval.rows]
+    if _compares(collector.parts):
+        drawn = collector.drawn(prompts, "held out", 1)
+        return _ends([row[0] for row in drawn.responses], [row[0] for row in drawn.finished])
     answers = collector.answers(prompts, "held out", 1)
     collector.clock.take()
-    worth = [answer.values[0] for answer in answers]
-    lengths = [len(answer.responses[0]) for answer in answers]
-    done = _finished(answers)
+    worth = sum(answer.values[0] for answer in answers) / len(answers)
+    ends = _ends([answer.responses[0] for answer in answers], [answer.finished[0] for answer in answers])
+    return {"eval/sample_score": worth, **ends}
+
+
+def _compares(parts: Any) -> bool:
+    """Whether a sample is worth something beside others only."""
+    return bool(
+        parts.annotator.compares
+        or parts.annotator.quadratic
+        or parts.reward_form.reads == "wins"
+        or parts.feedback.on_policy == "comparisons"
+    )
+
+
+def _ends(responses: Sequence[Sequence[int]], finished: Sequence[bool]) -> dict[str, float]:
     return {
-        "eval/sample_score": sum(worth) / len(worth),
-        "eval/sample_length": sum(lengths) / len(lengths),
-        "eval/sample_finished": float(done[0] / done[1]),
+        "eval/sample_length": sum(map(len, responses)) / len(responses),
+        "eval/sample_finished": sum(finished) / len(finished),
     }
 
 
