@@ -19,7 +19,7 @@ _NOTES = {
     "holds nothing and adds noise (penalty=reward, or estimator k2 or link, hold the policy).",
     "k2": "The penalty's gradient is that of the reverse KL of the next token.",
     "k3": "The penalty is a non-negative estimate of reverse KL, but its gradient is that of the forward KL: "
-    "the two agree near the reference alone (penalty=reward, or estimator k2 or link, have the reverse one's).",
+    "the two agree near the reference alone (penalty=reward, or estimator k2 or link, have the reverse's).",
 }
 
 _VISITED = "It is taken at the states that were visited: what a token does to later states is left out."
