@@ -89,6 +89,11 @@ class KeepsOwnUnits(Group):
         return advantage_BKT
 
 
+class TellsNoDiscount(GAE):
+    def text(self, reward: str, value: str) -> str:
+        return f"to_go({reward} - {value})"
+
+
 BROKEN = [
     Backwards,
     LooksPastTheEnd,
@@ -111,7 +116,9 @@ def test_wrong_estimators_are_caught(broken: type) -> None:
     assert mine and wrong, f"no trace says anything against {broken.__name__}"
 
 
-@pytest.mark.parametrize("broken", [Backwards, LooksPastTheEnd, WholeReturn, CountsTheAbsent])
+@pytest.mark.parametrize(
+    "broken", [Backwards, LooksPastTheEnd, WholeReturn, CountsTheAbsent, TellsNoDiscount]
+)
 def test_the_kit_catches_wrong_estimators(broken: type) -> None:
     checks = [check for check in checks_for("advantage") if check not in COMMON]
     assert not failures(broken.__mro__[1](), "advantage", checks)

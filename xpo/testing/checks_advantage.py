@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xpo.testing.tools import differ, require, same
+from xpo.testing.tools import differ, require, same, variants
 
 _MASK = torch.tensor(
     [
@@ -159,6 +159,18 @@ def own_stays_at_its_token(option: Any) -> None:
         same(with_own.return_BKT, without.return_BKT, "what belongs to one token reaches the critic")
 
 
+def its_text_shows_its_settings(option: Any) -> None:
+    if not option.applies:
+        return
+    require(all(text.isascii() for text in _told(option)), f"its texts are {_told(option)}")
+    for field, other in variants(option):
+        require(_told(option) != _told(other), f"the text does not show {field}")
+
+
+def _told(option: Any) -> tuple[str, ...]:
+    return option.text("reward", "value"), option.own_text("own"), option.scaled_text("x", "reward")
+
+
 CHECKS = (
     declares_reads_value,
     declares_several,
@@ -169,4 +181,5 @@ CHECKS = (
     samples_have_no_order,
     the_absent_do_not_count,
     own_stays_at_its_token,
+    its_text_shows_its_settings,
 )
