@@ -50,7 +50,8 @@ def test_what_is_left_to_the_user_is_filled_in_every_way(given: Given) -> None:
         list(filled(config, option("annotator", "safety"), bare))
     for name in ("safety", "weighted"):
         build({**config, "annotator": next(filled(config, option("annotator", name), given))})
-    assert load_reward(given[0]["cost"], "cost").meaning.sign == -1
+    cost = load_reward(given[0]["cost"], "cost").meaning
+    assert cost is not None and cost.sign == -1
 
 
 def test_presets_are_put_on_data_that_they_take() -> None:

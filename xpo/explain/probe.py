@@ -91,7 +91,7 @@ class _Bench:
     collator: Collator
 
     @property
-    def parts(self) -> tuple[Any, ...]:
+    def parts(self) -> tuple[Any, Any, Scoring, Any, Any, int]:
         """What modules are made of, but for their critic."""
         scoring = self.start.scoring
         return (self.start.model, self.arrow, scoring, self.reference, self.c.optimizer, 1)
@@ -135,11 +135,11 @@ def _of_rows(bench: _Bench) -> tuple[OffPolicyModule, Batch, Sequence[Row]]:
         ranks=(0, 1),
         probes=ProbeRows(bench.arrow.statistic_rows, rows.limits, bos),
     )
-    critic = c.critic.build(start.model, c.seed)
-    module = OffPolicyModule(*bench.parts, critic)
+    parts = (*bench.parts, c.critic.build(start.model, c.seed))
+    module = OffPolicyModule(*parts)
     if c.reward.trains_head:
         head = c.reward.build(c.reward_form, start.model, c.seed)
-        module = RewardModule(*bench.parts, critic, head=head, lr_scale=c.reward.lr_scale)
+        module = RewardModule(*parts, head=head, lr_scale=c.reward.lr_scale)
     _drifted(module)
     return module, next(iter(loader)), rows.train
 
