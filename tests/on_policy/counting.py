@@ -14,13 +14,13 @@ from xpo.annotator.verdict import Verdict
 from xpo.compose import build
 from xpo.contracts import FEEDBACK
 from xpo.data.record import Record
+from xpo.explain import presets as files
 from xpo.stages.job import execute
 
 NAMED = {
-    "annotator.path": "x",
-    "annotator.models": [{"path": "x", "weight": 1.0}],
-    "annotator.helpfulness": "x",
-    "annotator.cost": "y",
+    "reward_model": ["annotator.path=x"],
+    "safety": ["annotator.helpfulness=x", "annotator.cost=y"],
+    "weighted": ["annotator.models=[{path: x, weight: 1.0}]"],
 }
 """What annotators ask for. Nothing of it is read: ``Counting`` labels."""
 
@@ -49,15 +49,11 @@ class Counting(Labeller):
             yield Verdict(scores, wins, costs=tuple(map(math.cos, angles)), parts=parts)
 
 
-def set_up(config: dict[str, Any]) -> dict[str, Any]:
-    """The config with what its annotator asks for."""
-    for address, value in NAMED.items():
-        group, key = address.split(".")
-        if config[group].get(key, "") is None or (key in config[group] and not config[group][key]):
-            config[group][key] = value
-    return config
+def asked(preset: str) -> list[str]:
+    """What the annotator that a preset names asks for."""
+    return NAMED.get(files.read(preset).choices["annotator"], [])
 
 
 def counted(config: dict[str, Any], out: Path) -> dict[str, float]:
     """A run in this process whose annotator counts."""
-    return execute(dataclasses.replace(build(set_up(config)), annotator=Counting()), out)
+    return execute(dataclasses.replace(build(config), annotator=Counting()), out)

@@ -163,6 +163,7 @@ FIRST: dict[str, First] = {
         # gaps of log-ratios, which are all 0
         **dict.fromkeys(ZERO_GAP.split(), always(LOG2)),
         "gpo": always(1.0),
+        "rso": always(1.0),
         "ipo": always(25.0),
         "exo": always(-LOG2 - math.log(1e-3 * (1 - 1e-3)) / 2),
         "r_dpo": logistic(lambda seen: [0.01 * len(tokens) for tokens in seen.responses]),
@@ -188,12 +189,15 @@ FIRST: dict[str, First] = {
         "exo_reward": each(exo_reward),
         "lipo": each(lipo),
         # without a reference
-        "sft": tokens,
+        **dict.fromkeys(("sft", "raft", "rest"), tokens),
         "simpo": logistic(means(2.0), margin=1.0),
         "alphapo": logistic(alphapo, margin=0.1),
         "cpo": both(logistic(sums(0.1)), each(best), 1.0),
         "cpo_simpo": both(logistic(means(10.0), margin=5.4), tokens, 0.05),
-        "slic_hf": both(compared(lambda gap: max(0.0, 1.0 - gap), sums(1.0)), each(best), 0.1),
+        **dict.fromkeys(
+            ("slic_hf", "slic_hf_rank"),
+            both(compared(lambda gap: max(0.0, 1.0 - gap), sums(1.0)), each(best), 0.1),
+        ),
         "orpo": both(prompt_too, logistic(odds), 0.1),
         "pro": each(pro),
         "rrhf": each(rrhf),

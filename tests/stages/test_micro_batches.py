@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.on_policy.counting import asked, counted
 from tests.stages.tiny import SIZES, STAGE, run_here, weights, write_lists
 from xpo.compose import build, compose_config
 from xpo.compose.compose import option_files
 
 PRESETS = option_files("algo")
+SAMPLED = ("sampling.max_new_tokens=6",)
+"""Samples do not depend on what fits: each prompt's random numbers are its own."""
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -21,8 +24,9 @@ def test_one_micro_batch_equals_eight(preset: str, tmp_path: Path) -> None:
     ends, counts = [], []
     for budget in (100_000, 1):
         out = tmp_path / str(budget)
-        base = [f"algo={preset}", f"data.path={data}", *SIZES, f"cache={out / 'cache'}", "trainer.steps=2"]
+        base = [f"algo={preset}", f"data.path={data}", *SIZES, f"cache={out / 'cache'}", *asked(preset)]
         config = compose_config(base)
+        base += [f"trainer.steps={max(2, config['schedule'].get('rounds', 1))}"]
         write_lists(data, labels=config["feedback"].get("labels") == "data")
         if config["pretraining"]["name"] != "none":
             base += [f"data.pretraining={data}", "pretraining.steps=2", "pretraining.batch_size=8"]
@@ -33,10 +37,15 @@ def test_one_micro_batch_equals_eight(preset: str, tmp_path: Path) -> None:
             )
         if composition.sft.stage:
             base += STAGE
-        run_here(out, *base, f"trainer.tokens_per_micro_batch={budget}")
+        base += [f"trainer.tokens_per_micro_batch={budget}"]
+        if composition.sampling.samples:
+            counted(compose_config([*base, *SAMPLED]), out)
+        else:
+            run_here(out, *base)
         counts.append(json.loads((out / "manifest.json").read_text())["sizes"]["micro_batches_per_step"])
         ends.append(weights(out))
-    assert counts == [1, 8]
+    assert counts[0] == 1 and counts[1] > 1
+    assert composition.sampling.samples or counts[1] == 8
     for name, whole in ends[0].items():
         # Adam divides a gradient by its own size: where it is all rounding, a weight moves by that
         torch.testing.assert_close(ends[1][name], whole, rtol=0, atol=3e-5, msg=lambda m, n=name: f"{n}: {m}")
