@@ -1,4 +1,4 @@
-"""``xpo inspect``: rows as the model gets them, after the same reading, labelling, cutting and tokenising."""
+"""``xpo inspect``: rows (or prompts to answer) as the model gets them, read, cut and tokenised as for it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from xpo.annotator.base import Desk
 from xpo.compose.errors import ConfigError
+from xpo.data.prompts import Prompt
 
 if TYPE_CHECKING:
     from xpo.contracts import Row
 
 USAGE = """usage: xpo inspect [overrides ...] [n=3] [split=train|test]
 
-Rows after the real data pipeline: token boundaries, what is trained, who is preferred, what was dropped."""
+Rows after the real data pipeline: token boundaries, what is trained, who is preferred, what was dropped. Of
+combinations that sample the prompts, as the policy gets them."""
 
 MOST_RESPONSES = 6  # of one row; the gold world's rows have hundreds
 _CONTEXT, _TRAINED, _SPECIAL, _OFF = "\033[2m", ("\033[32m", "\033[36m"), "\033[7m", "\033[0m"
@@ -60,32 +62,63 @@ def main(arguments: list[str]) -> int:
     split, overrides = _taken(arguments, "split", "train")
     if not number.isdigit() or split not in ("train", "test"):
         raise ConfigError(f"n must be a whole number and split train or test, got n={number} split={split}")
-    rows, tokenizer = prepared(overrides, split)
-    shown = Shown(tokenizer, sys.stdout.isatty() and "NO_COLOR" not in os.environ)
-    for place, row in enumerate(rows[: int(number)]):
-        print("\n".join([f"{split} row {place}  {row.source}".rstrip(), *lines(row, shown)]), end="\n\n")
-    print(f"{split}: {len(rows)} rows")
+    found = prepared(overrides, split)
+    shown = Shown(found.tokenizer, sys.stdout.isatty() and "NO_COLOR" not in os.environ)
+    for place, item in enumerate(found.items[: int(number)]):
+        told = asked(item, shown, found.answers) if isinstance(item, Prompt) else lines(item, shown)
+        print("\n".join([f"{split} {found.noun} {place}  {origin(item)}".rstrip(), *told]), end="\n\n")
+    print(f"{split}: {len(found.items)} {found.noun}s")
     return 0
 
 
-def prepared(overrides: list[str], split: str) -> tuple[Sequence[Row], Any]:
-    """The rows of a split (what was dropped on the way is printed), and the tokenizer."""
-    from xpo.arrow import OffPolicy
+@dataclass(frozen=True)
+class Found:
+    """The rows of a split, or its prompts, of which each gets so many ``answers``: none where rows are given."""
+
+    items: Sequence[Row] | Sequence[Prompt]
+    tokenizer: Any
+    answers: int = 0
+
+    @property
+    def noun(self) -> str:
+        return "prompt" if self.answers else "row"
+
+
+def prepared(overrides: list[str], split: str) -> Found:
+    """What a run begins with (what was dropped on the way is printed)."""
+    from xpo.arrows import arrow_of
     from xpo.compose import build, compose_config
     from xpo.scoring.path import choose_path
     from xpo.scoring.score import Scoring
     from xpo.stages.opening import window
     from xpo.stages.source import Policy
 
-    composition = build(compose_config(overrides))
-    arrow = OffPolicy.of(composition, composition.reference.given)
-    source = composition.data.open(composition, Desk.of(composition))
-    loaded = composition.model.load(seed=composition.seed, texts=source.texts, tokenizer=source.tokenizer)
+    c = build(compose_config(overrides))
+    source = c.data.open(c, Desk.of(c))
+    loaded = c.model.load(seed=c.seed, texts=source.texts, tokenizer=source.tokenizer)
     source.tokenize(loaded.tokenizer, window(loaded.model))
     scoring = Scoring(path=choose_path(loaded.model)[0], support=source.support)
     start = Policy(loaded.model, loaded.tokenizer, scoring, trained=not loaded.untrained)
-    rows = source.rows(start, arrow.needs)
-    return (rows.train if split == "train" else rows.test), loaded.tokenizer
+    if c.sampling.samples:
+        prompts = source.prompts(start, c.sampling)
+        chosen = prompts.train if split == "train" else prompts.test
+        return Found(chosen, loaded.tokenizer, c.sampling.responses)
+    rows = source.rows(start, arrow_of(c).needs)
+    return Found(rows.train if split == "train" else rows.test, loaded.tokenizer)
+
+
+def origin(item: Row | Prompt) -> str:
+    """Where it comes from."""
+    return item.record.where if isinstance(item, Prompt) else item.source
+
+
+def asked(prompt: Prompt, shown: Shown, answers: int) -> list[str]:
+    """One prompt that the policy answers: what is trained behind, and what it is shown where that differs."""
+    found = [f"  prompt, {len(prompt.ids)} tokens, not trained", f"    {shown.tokens(prompt.ids, False)}"]
+    if prompt.shown != prompt.ids:
+        found.append(f"  shown for sampling, {len(prompt.shown)} tokens (sampling.prompt_template)")
+        found.append(f"    {shown.tokens(prompt.shown, False)}")
+    return [*found, f"  {answers} response{'s' if answers > 1 else ''} sampled when it is its turn"]
 
 
 def lines(row: Row, shown: Shown) -> list[str]:
