@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> int:
 
 @dataclass(frozen=True)
 class Found:
-    """The rows of a split, or its prompts, of which each gets so many ``answers``: none where rows are given."""
+    """The rows of a split, or its prompts, each of which gets so many ``answers`` (0: rows)."""
 
     items: Sequence[Row] | Sequence[Prompt]
     tokenizer: Any
