@@ -47,6 +47,7 @@ class OnPolicyModule(OffPolicyModule):
     def __init__(self, *settings: Any, batches_per_rollout: int = 1) -> None:
         super().__init__(*settings)
         self.batches_per_rollout = batches_per_rollout
+        self._begin: float | None = None
         self.register_buffer("penalty_scale", torch.ones((), dtype=torch.float64))
         self.register_buffer("constraint_state", self.arrow.constraint.start())
         self.register_buffer("stopped", torch.zeros((), dtype=torch.bool))
@@ -54,9 +55,21 @@ class OnPolicyModule(OffPolicyModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         self._begin = time.monotonic()
 
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """The time of an update ends here: callbacks, which log and evaluate, come before the batch's end."""
+        super().optimizer_step(*args, **kwargs)
+        self._spent()
+
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        self._spent()
+
+    def _spent(self) -> None:
+        """Add the time since the micro-batch began, once."""
+        if self._begin is None:
+            return
         seconds = torch.tensor(time.monotonic() - self._begin)
         self.sums.add("time/update", seconds, 1 / self.batches_per_rollout)
+        self._begin = None
 
     def loss(self, batch: Batch) -> Tensor:
         share = super().loss(batch)
