@@ -19,38 +19,55 @@ def shared_cache(tmp_path_factory):
 
 
 def two_steps(preset):
-    """Two steps of every stage that the preset has."""
+    """Two steps of every stage that the preset has, or one for each of its rounds."""
     config = compose_config([f"algo={preset}"])
     shorter = [f"{group}.steps=2" for group in ("sft", "pretraining") if "steps" in config[group]]
-    return ["trainer.steps=2", "trainer.log_every=1", f"algo={preset}", *shorter]
+    steps = max(2, config["schedule"].get("rounds", 1))
+    return [f"trainer.steps={steps}", "trainer.log_every=1", f"algo={preset}", *shorter]
 
 
 DRAWN_FOR_SPEED = {"aot"}  # a population has 500,000 pairs to sort in every step: exact, a second each
+
+
+SPECIAL = (("reward", "head"), ("objective", "policy_gradient"))
+PARTS = ("step", "span")
+
+
+def samples(config):
+    return config["sampling"]["name"] != "off_policy"
+
+
+def refusal(preset, mode, config):
+    """What is said of a mode that a preset has no use for."""
+    own = compose_config([f"algo={preset}"])["data"]["mode"]
+    if mode == "population" and own != mode and preset not in DRAWN_FOR_SPEED:
+        return "data.mode=population"
+    if mode == "sampled" and samples(config):
+        return "sampling draws the responses"
+    if mode == "sampled" and config["reward"]["name"] == "head" and config["reward_level"]["name"] in PARTS:
+        return "the gold world draws pairs of steps"
+    return None
 
 
 @pytest.mark.parametrize("preset", presets())
 @pytest.mark.parametrize("mode", ["population", "sampled"])
 def test_two_steps(preset, mode, tmp_path, shared_cache):
     config = compose_config([*two_steps(preset), f"data.mode={mode}", f"cache={shared_cache}"])
-    if mode == "population" and compose_config([f"algo={preset}"])["data"]["mode"] != mode:
-        if preset not in DRAWN_FOR_SPEED:
-            with pytest.raises(Refused, match="data.mode=population"):
-                build(config)
-            return
-    head = config["reward"]["name"] == "head"
-    of_parts = head and config["reward_level"]["name"] in ("step", "span")
-    if mode == "sampled" and of_parts:
-        with pytest.raises(Refused, match="the gold world draws pairs of steps"):
-            build(compose_config([f"algo={preset}", "data.mode=sampled"]))
+    refused = refusal(preset, mode, config)
+    if refused is not None:
+        with pytest.raises(Refused, match=refused):
+            build(compose_config([f"algo={preset}", f"data.mode={mode}"]))
         return
-    if mode == "sampled":
+    head, gradient = (config[g]["name"] == name for g, name in SPECIAL)
+    of_parts = head and config["reward_level"]["name"] in PARTS
+    if mode == "sampled" or (samples(config) and not gradient):
         config["data"]["records"] = 64
     metrics = execute(build(config), tmp_path)
     assert metrics and all(math.isfinite(value) for value in metrics.values())
     own = {"gold/reward", "gold/reward_share"}
     if head:
         own = {"gold/step_accuracy" if of_parts else "gold/spearman"}
-    assert {*own, "eval/loss"} <= set(metrics)
+    assert own <= set(metrics) and ("eval/loss" in metrics) == (not gradient)
 
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["scoring"]["path"] == "shared", "a Llama-shaped run fell back to the plain path"
@@ -61,11 +78,22 @@ def test_two_steps(preset, mode, tmp_path, shared_cache):
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["status"] == "done" and summary["metrics"] == pytest.approx(metrics)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    steps = 2 // build(config).schedule.rounds  # of the first round
-    assert [line["step"] for line in lines if line["stage"] == "align"] == [*range(steps + 1), steps]
+    steps = config["trainer"]["steps"] // build(config).schedule.rounds  # of the first round
+    aligned = [line for line in lines if line["stage"] == "align"]
+    assert [line["step"] for line in aligned] == [*range(steps + 1), steps]
+    if gradient:
+        check_rollouts(aligned[1])
     told = "scores.jsonl" if head else "samples.jsonl"
     for name in ("config.yaml", told, "model/README.md", "model/config.json"):
         assert (tmp_path / name).is_file(), name
+
+
+def check_rollouts(line):
+    """What the first step of a policy gradient logs: its phases, its samples, who drew them."""
+    assert all(line[f"time/{phase}"] >= 0 for phase in ("sample", "annotate", "score", "update"))
+    assert 0 < line["rollout/length"] <= 4 and line["rollout/finished"] == 1
+    assert 0 <= line["rollout/sampler_gap"] < 1e-5, "the sampler is the policy, as its scoring pass sees it"
+    assert line["policy/kl_to_old"] == pytest.approx(0, abs=1e-9)
 
 
 def test_the_card_of_a_run_says_every_setting(tmp_path, shared_cache):
