@@ -65,7 +65,8 @@ class CriticOption(Protocol):
 
     ``gives``: names in Context.value. ``every_state``: hidden states after forced tokens are read too, so
     that none may be left out of packed rows. ``fits_returns``: it learns what advantages are measured from
-    (``loss(value_BKT, old_BKT, return_BKT)``, counted ``weight`` times). ``build`` is called when the align stage begins.
+    (``loss(value_BKT, old_BKT, return_BKT)``, counted ``weight`` times). ``build`` is called when the align
+    stage begins.
     """
 
     gives: ClassVar[frozenset[str]]

@@ -22,9 +22,9 @@ from xpo.scoring.token_statistics import Distributions
 class Tokens:
     """V(x, y_<t), regressed on returns: 1/2 max((V - G)^2, (V_clipped - G)^2). arXiv 1707.06347; 1506.02438.
 
-    V is clipped to within ``clip`` of what it was when the rollout was sampled (null: not at all), which is of
-    OpenAI's code, not of the paper. ``trunk=separate`` is a network of its own that begins as a copy of the
-    policy, ``shared`` puts the head on the policy, whose states it then shapes. It begins at 0, counts
+    V is clipped to within ``clip`` of what it was when the rollout was sampled (null: not at all), which is
+    of OpenAI's code, not of the paper. ``trunk=separate`` is a network of its own that begins as a copy of
+    the policy, ``shared`` puts the head on the policy, whose states it then shapes. It begins at 0, counts
     ``weight`` times in the loss, as a mean over tokens, and trains at ``lr_scale`` times the policy's rate.
     ``costs``: a second one, alike, learns what a response will cost.
     """

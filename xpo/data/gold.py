@@ -86,6 +86,9 @@ class Gold:
         """Why this composition would not read what it is given, and what would; None if it does."""
         if parts.sampling.samples:
             return self._unread(parts.schedule.online)
+        return self._rows_refusal(parts)
+
+    def _rows_refusal(self, parts: Any) -> tuple[str, tuple[str, ...]] | None:
         least = parts.arity.sizes[0]
         if self.responses is not None and self.responses < least:
             text = (

@@ -35,7 +35,7 @@ class StepLoader:
     this rank: ``step`` the step's own rows (with their cached reference; none if there is one micro-batch),
     ``mismatched`` their prompts with other rows' responses (no cached reference; index and weight are
     those of the prompt's row).
-    ``micro_batches`` of a step and ``steps`` of an epoch follow from the rows unless they are given.
+    Micro-batches of a step and steps of an epoch follow from the rows unless they are ``settled``.
     ``state_dict`` is the place in the epoch: what comes after it is the same in a new process.
     """
 
@@ -48,15 +48,14 @@ class StepLoader:
         rank: int = 0,
         world_size: int = 1,
         probes: ProbeRows | None = None,
-        micro_batches: int | None = None,
-        steps: int = 0,
+        settled: tuple[int | None, int] = (None, 0),
     ) -> None:
         self.rows = rows
         self.collator = collator
         self.rank = rank
         self.probes = probes or ProbeRows()
         costs = tuple(collator.cost(row) for row in rows)
-        self.plan = Plan(costs, sizes, world_size, micro_batches, steps)
+        self.plan = Plan(costs, sizes, world_size, *settled)
         self._filler = min(range(len(rows)), key=lambda i: (self.plan.costs[i], i))
         self._epoch = 0
         self._start = 0  # where the next iteration starts: not at 0 only after a resume

@@ -56,8 +56,8 @@ def _common(a: Sequence[int], b: Sequence[int]) -> int:
 class Plan:
     """The steps of every epoch over rows of the given costs.
 
-    ``groups_per_step``: micro-batches of a step and rank, where that is settled elsewhere. ``least``: steps of
-    an epoch; where the rows are fewer the last ones are empty.
+    ``groups_per_step``: micro-batches of a step and rank, where that is settled elsewhere. ``least``: steps
+    of an epoch; where the rows are fewer the last ones are empty.
     """
 
     costs: tuple[int, ...]

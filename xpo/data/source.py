@@ -106,7 +106,7 @@ class FileSource:
                 say(note)
 
     def prompts(self, start: Policy, sampling: Any) -> Prompts:
-        """The prompts of the rows, whatever else they hold; those that leave no room for an answer are cut."""
+        """The prompts of the rows, whatever else they hold; those that leave no room to answer are cut."""
         tokenizer, window = self._model
         longest = max(1, window - sampling.max_new_tokens)
         longest = min(longest, self._pipeline.data.max_prompt_length or longest)
@@ -143,8 +143,8 @@ def _check_answered(records: Iterable[Record]) -> None:
     bare = next((record for record in records if not record.responses), None)
     if bare is not None:
         raise DataError(
-            f"{bare.where}: a prompt without responses, and this combination trains on responses that are given: "
-            "add them (xpo explain says which columns), or sample them (such as algo=rloo)"
+            f"{bare.where}: a prompt without responses, and this combination trains on responses that are "
+            "given: add them (xpo explain says which columns), or sample them (sampling=on_policy)"
         )
 
 

@@ -53,4 +53,5 @@ class Overlong:
         return f"{self.alpha!r} * minimum(relu({over}), 1)"
 
     def offset_latex(self) -> str:
-        return rf"{self.alpha} \min\left(1, \left[\tfrac{{|y| - {self.most - self.buffer}}}{{{self.buffer}}}\right]_+\right)"
+        over = rf"\tfrac{{|y| - {self.most - self.buffer}}}{{{self.buffer}}}"
+        return rf"{self.alpha} \min\left(1, \left[{over}\right]_+\right)"

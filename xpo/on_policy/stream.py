@@ -159,8 +159,7 @@ class RolloutStream:
             rank=rank,
             world_size=ranks,
             probes=self._probes,
-            micro_batches=self.micro_batches,
-            steps=self.plan.minibatches,
+            settled=(self.micro_batches, self.plan.minibatches),
         )
 
     def _others(self, step: int) -> Sequence[Batch | None]:

@@ -12,10 +12,10 @@ from xpo.sampling.base import Sampled
 @register("sampling", "mixture")
 @dataclass(frozen=True)
 class Mixture(Sampled):
-    """Each token is drawn from policy^(1 - weight) reference^weight, renormalised. Munos et al. 2023 (Nash-MD).
+    """Each token is drawn from policy^(1 - weight) reference^weight, renormalised.
 
-    arXiv 2312.00886, section 7. ``weight`` 0 would be the policy (sampling=on_policy), 1 the reference
-    (sampling=reference).
+    Munos et al. 2023 (Nash-MD), arXiv 2312.00886, section 7. ``weight`` 0 would be the policy
+    (sampling=on_policy), 1 the reference (sampling=reference).
     """
 
     by_policy: ClassVar[bool] = False  # what is trained on is distributed as what the policy says

@@ -15,8 +15,8 @@ from xpo.sft.separate import Separate
 class Both(Merged):
     """Supervised fine-tuning as sft=separate has it, then its likelihood goes on as sft=merged has it.
 
-    PPO-ptx: Ouyang et al. 2022, arXiv 2203.02155, equation 2. ``lr``, ``epochs``, ``steps`` and ``batch_size``
-    are the stage's.
+    PPO-ptx: Ouyang et al. 2022, arXiv 2203.02155, equation 2. ``lr``, ``epochs``, ``steps`` and
+    ``batch_size`` are the stage's.
     """
 
     stage: ClassVar[bool] = True

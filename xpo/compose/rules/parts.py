@@ -44,8 +44,8 @@ def _segments_stand_together(c: Composition) -> Reason | None:
     low, high = c.arity.sizes
     if c.reward_level.by_spans and c.reward.trains_head and high is not None:
         return Reason(
-            f"With {c.choice('reward_level')} {c.choice('reward')} reads all segments of an answer in one row, "
-            f"and {c.choice('arity')} takes {high} of them.",
+            f"With {c.choice('reward_level')} {c.choice('reward')} reads all segments of an answer in one "
+            f"row, and {c.choice('arity')} takes {high} of them.",
             ("arity", "reward"),
         )
     if not c.reward_level.by_spans or c.reward.trains_head or low == 1:

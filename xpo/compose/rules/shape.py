@@ -79,8 +79,8 @@ def _polarity_has_two_sides(c: Composition) -> Reason | None:
 def _reduction_fits(c: Composition) -> Reason | None:
     if c.reduce.needs_tokens:
         return Reason(
-            f"{c.choice('reduce')} weighs the tokens of a loss that is kept token by token, as a policy gradient's "
-            f"is; {c.choice('objective')} gives one number for a row.",
+            f"{c.choice('reduce')} weighs the tokens of a loss that is kept token by token, as a policy "
+            f"gradient's is; {c.choice('objective')} gives one number for a row.",
             ("reduce", "objective"),
         )
     if not c.reduce.per_token or c.objective.per_token:

@@ -79,8 +79,8 @@ def _what_is_trained_first_has_a_meaning(c: Composition) -> Reason | None:
     if before.reward.trains_head and not before.reward_form.of_pairs:
         return None
     return Reason(
-        f"{c.choice('annotator')} scores single responses, and algo={before.config['algo']['name']} trains no model "
-        "that does.",
+        f"{c.choice('annotator')} scores single responses, and algo={before.config['algo']['name']} trains "
+        "no model that does.",
         ("annotator",),
         fix=("annotator.algo=reward_bt",),
     )
