@@ -17,6 +17,10 @@ class Spoken(str):
         made.ids = tuple(ids)
         return made
 
+    def __getnewargs__(self) -> tuple[str, tuple[int, ...]]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """For copies and for other processes."""
+        return str(self), self.ids
+
 
 def ids_said(text: Text) -> tuple[int, ...] | None:
     """The ids of a text that was sampled, or of messages whose last one was; else None."""

@@ -21,7 +21,7 @@ from xpo.data.prompts import Prompt, Prompts
 from xpo.data.record import Record
 from xpo.on_policy.values import values
 from xpo.run.pieces import pieces
-from xpo.run.ranks import rank, rows_from_all_ranks
+from xpo.run.ranks import distributed, rank, rows_from_all_ranks
 from xpo.run.samples import Policy
 from xpo.sampler.base import seeds
 
@@ -136,13 +136,14 @@ class Collector:
 
     def answers(self, prompts: Sequence[Prompt], draw: str, number: int) -> list[Answered]:
         """``number`` responses to each prompt, annotated. The same ``draw`` and policy give the same ones."""
-        place = rank() if self.ranks > 1 else 0
-        first, end = (len(prompts) * at // self.ranks for at in (place, place + 1))
+        ranks = self.ranks if distributed() else 1  # before a training connects them each draws all
+        place = rank() if ranks > 1 else 0
+        first, end = (len(prompts) * at // ranks for at in (place, place + 1))
         with self.clock("sample"):
             drawn = self.drawn(prompts[first:end], draw, number, first)
         with self.clock("annotate"):
             found = self._annotated(prompts[first:end], drawn)
-        if self.ranks == 1:
+        if ranks == 1:
             return found
         return rows_from_all_ranks(dict(zip(range(first, end), found, strict=True)))
 
