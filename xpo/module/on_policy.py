@@ -16,6 +16,7 @@ from xpo.module.off_policy import OffPolicyModule
 from xpo.on_policy.arrow import OnPolicy, Stream, last
 from xpo.on_policy.experience import Experience
 from xpo.run.metrics import Ratio
+from xpo.run.ranks import sum_over_ranks
 from xpo.scoring.parts import evaluating
 
 
@@ -48,6 +49,7 @@ class OnPolicyModule(OffPolicyModule):
         super().__init__(*settings)
         self.batches_per_rollout = batches_per_rollout
         self._begin: float | None = None
+        self._moved: list[Ratio] = []  # KL(old || policy) of the step's micro-batches
         self.register_buffer("penalty_scale", torch.ones((), dtype=torch.float64))
         self.register_buffer("constraint_state", self.arrow.constraint.start())
         self.register_buffer("stopped", torch.zeros((), dtype=torch.bool))
@@ -87,17 +89,28 @@ class OnPolicyModule(OffPolicyModule):
         metrics: dict[str, Ratio] = {
             "loss": (scored.share.detach(), batch.weight_B.sum() / batch.totals.rows)
         }
-        share = self._unless_far(scored.share, scored.metrics["policy/kl_to_old"])
-        return share, metrics | scored.metrics
+        if self.arrow.objective.stop_kl is not None:
+            self._moved.append(scored.metrics["policy/kl_to_old"])
+        return scored.share, metrics | scored.metrics
 
-    def _unless_far(self, share: Tensor, kl: Ratio) -> Tensor:
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
         """Nothing of a rollout is trained on once the policy is too far from who sampled it."""
-        limit = self.arrow.objective.stop_kl
-        if limit is None:
-            return share
-        self.stopped |= kl[0] > limit * kl[1]
+        if self.arrow.objective.stop_kl is None:
+            return
+        self.stopped |= self.too_far()
         self.sums.add("policy/stopped", self.stopped.float())
-        return share * (~self.stopped)
+        if self.stopped:
+            for parameter in self.parameters():
+                parameter.grad = None  # zeros would let momentum and weight decay go on
+
+    def too_far(self) -> bool:
+        """Whether the tokens of the step's micro-batches since this was asked, on all ranks, say so."""
+        moved = torch.stack(
+            [torch.stack([a.double(), torch.as_tensor(n).to(a.device)]) for a, n in self._moved]
+        )
+        self._moved.clear()
+        above, count = sum_over_ranks(moved.sum(0))
+        return bool(above > self.arrow.objective.stop_kl * count)
 
     def _imitated(self, batch: Batch) -> Tensor:
         """The share of the likelihood of demonstrations, which come in rows of their own."""

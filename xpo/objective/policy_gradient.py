@@ -19,7 +19,7 @@ class PolicyGradient(Declared):
 
     What a token is credited with is said by the groups ``advantage`` and ``penalty``. ``entropy`` times the
     policy's next-token entropy (nats) is added to what is maximised, a mean as ``reduce`` takes it. A rollout
-    is left as it is once KL(old || policy), estimated per token over a micro-batch, is above ``stop_kl``
+    is left as it is once KL(old || policy), estimated per token over a step, is above ``stop_kl``
     (null: never; Schulman's early stopping). ``truncation``: a token's loss is weighed by how much likelier
     the policy found it than who sampled it, at most so much (null: not weighed): for samplers that are not
     quite the policy (Yao et al. 2025, "Your efficient RL framework secretly brings you off-policy training").

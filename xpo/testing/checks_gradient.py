@@ -97,13 +97,16 @@ def _others(objective: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _slopes(objective: Any, t: Toy) -> Tensor:
+    """The loss, its slopes, and whether the rollout is left here."""
     leaf = t.logp_BKT.clone().requires_grad_()
-    share = _share(objective, t, leaf)
-    return torch.cat([share.detach()[None], gradient(share, leaf).flatten()])
+    module = _module(objective)
+    share = _share(objective, t, leaf, module)
+    left = torch.tensor([float(objective.stop_kl is not None and module.too_far())])
+    return torch.cat([share.detach()[None], gradient(share, leaf).flatten(), left.to(share)])
 
 
-def _share(objective: Any, t: Toy, logp_BKT: Tensor) -> Tensor:
-    """By the on-policy module, with the plainest of everything else."""
+def _module(objective: Any) -> OnPolicyModule:
+    """The on-policy module, with the plainest of everything else."""
     from xpo.constraint.none import NoConstraint
     from xpo.critic.none import NoCritic
     from xpo.penalty.none import NoPenalty
@@ -124,9 +127,13 @@ def _share(objective: Any, t: Toy, logp_BKT: Tensor) -> Tensor:
         sft=NoSFT(),
         weighting=NoWeighting(),
     )
-    module = OnPolicyModule(None, arrow, None, SimpleNamespace(moving=None), None, 1)
+    return OnPolicyModule(None, arrow, None, SimpleNamespace(moving=None), None, 1)
+
+
+def _share(objective: Any, t: Toy, logp_BKT: Tensor, module: OnPolicyModule | None = None) -> Tensor:
+    module = module or _module(objective)
     batch = dataclasses.replace(t.batch, experience=_experience(t))
-    token = {s.name: t.token_BKT(s.name) - 0.3 * logp_BKT for s in arrow.token_statistics}
+    token = {s.name: t.token_BKT(s.name) - 0.3 * logp_BKT for s in module.arrow.token_statistics}
     scores = Scores(logp_BKT, t.ref_logp_BKT, token=token)
     return module.evaluate(batch, Steps(), scores=scores)[0]
 
