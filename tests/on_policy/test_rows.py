@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import pickle
 from typing import Any
 
 import pytest
@@ -131,6 +133,11 @@ def test_a_merge_across_the_boundary_stays_apart(tokenizer: Any) -> None:
     asked = Prompt(tuple(prompt_ids), (), Record("the", ()))
     record = said_in_text(tokenizer)(asked, [answer_ids])
     assert record.responses == ("m",) and ids_said(record.responses[0]) == tuple(answer_ids)
+
+
+def test_copies_and_other_processes_keep_them() -> None:
+    for made in (copy.deepcopy(Spoken("a", [3, 4])), pickle.loads(pickle.dumps(Spoken("a", [3, 4])))):
+        assert made == "a" and ids_said(made) == (3, 4)
 
 
 def test_half_a_character_is_still_the_tokens_that_were_said(tokenizer: Any) -> None:
