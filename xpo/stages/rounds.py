@@ -28,7 +28,8 @@ def align_in_rounds(alignment: Alignment) -> dict[str, float]:
     """All rounds that are not finished yet, each from the last one's policy; the last one's metrics."""
     schedule = alignment.setting.composition.schedule
     if schedule.rounds == 1:
-        return align(_renewed(alignment, 1, None))
+        draws = alignment.setting.composition.sampling.weight > 0
+        return align(_renewed(alignment, 1, make_reference(alignment, lasting=True) if draws else None))
     chunks = [] if alignment.renew is not None else _chunks(alignment)
     option = alignment.setting.composition.reference
     lasting = None if option.renewed else make_reference(alignment, lasting=True)
