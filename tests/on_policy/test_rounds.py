@@ -16,6 +16,7 @@ from xpo.on_policy.collect import Collector
 from xpo.on_policy.experience import Rollout
 from xpo.run.training_log import TrainingLog
 from xpo.stages import rounds as rounds_file
+from xpo.stages import sampler as sampler_file
 
 SIZES = ("sampling.responses=3", "trainer.steps=4", "optimizer.lr=0.05")
 RAFT = ("algo=raft", "schedule.rounds=2", *SIZES)
@@ -83,7 +84,7 @@ def test_a_single_round_keeps_its_samples_too(tmp_path: Path, monkeypatch: pytes
     out = tmp_path / "run"
     with monkeypatch.context() as patched:
         patched.setattr(TrainingLog, "on_train_batch_end", interrupted)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(RuntimeError, match="killed"):
             run_here(out, *small(tmp_path, out, *RANK))
     assert (out / "checkpoints" / "samples-001.pt").is_file()
     with monkeypatch.context() as patched:
@@ -93,7 +94,21 @@ def test_a_single_round_keeps_its_samples_too(tmp_path: Path, monkeypatch: pytes
 
 
 def interrupted(self: TrainingLog, *given: Any) -> None:
-    raise KeyboardInterrupt
+    raise RuntimeError("killed")
+
+
+def test_a_reference_draws_in_a_single_round_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, seen, drawing = tmp_path / "run", [], sampler_file.drawing
+
+    def told(collector: Collector, reference: Any) -> None:
+        drawing(collector, reference)
+        seen.append((reference is not None and reference.host is not None, type(collector.engine).__name__))
+
+    monkeypatch.setattr(sampler_file, "drawing", told)
+    run_here(
+        out, *small(tmp_path, out, *RANK, "sampling=reference", "reference=frozen", "divergence=reverse_kl")
+    )
+    assert seen == [(True, "Mixture")]
 
 
 def test_a_new_beginning_draws_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
