@@ -14,7 +14,12 @@ SAMPLE_CASES = [
     (["algo=dapo", "sampling=mixture", "objective.truncation=2.0"], "draws from the reference"),
     (["algo=raft", "sampling=reference"], "draws from the reference"),
     (["algo=rloo", "sampling=mixture", "objective.truncation=2.0", *SERVED], "draws from one model"),
-    (["algo=rloo", *SERVED], "keeps the weights that it began with"),
+    (
+        [*RULE, "algo=rloo", "sampling=mixture", "objective.truncation=2.0", *SERVED]
+        + ["sampling.server_folder=x"],
+        "draws from one model",
+    ),
+    ([*RULE, "algo=rloo", *SERVED], "keeps the weights that it began with"),
     (["algo=dpo", "schedule=online"], "draws none"),
     (["algo=rloo", "schedule=offline"], "does not renew them"),
     (["algo=raft", "schedule=online"], "renews in rounds"),
@@ -35,6 +40,12 @@ SAMPLE_CASES = [
     ([*RULE, "algo=rloo", "reward_form=win_rate"], "takes wins"),
     ([*FILE, "algo=rloo", "annotator=human"], "samples are new"),
     ([*FILE, "algo=rlhf_instructgpt", "annotator.algo=dpo"], "trains no model that does"),
+    # the gold world draws whole responses to its own prompts
+    (["algo=rloo", "sampling.max_new_tokens=2"], "max_new_tokens=2 cuts them"),
+    (["algo=raft", "sampling.stop=[a]"], "stop cuts them"),
+    (["algo=rloo", "sampling.prompt_template='{prompt}!'"], "prompt_template={prompt}! is not read"),
+    (["algo=rloo", *SERVED, "sampling.server_folder=x"], "is not read: the gold world draws"),
+    (["algo=rloo", "sampling.missing_eos=1"], "is not read: the gold world draws"),
     # a row holds them
     (["algo=rloo", "sampling.responses=1"], "holds 2 or more"),
     (["algo=ppo", "sampling.responses=4"], "holds 1"),

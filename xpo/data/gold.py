@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from xpo.annotator.base import Desk
 from xpo.gold import constants
 from xpo.gold.prefixes import prefix_refusal, takes_apart
-from xpo.gold.refusals import labels_refusal
+from xpo.gold.refusals import labels_refusal, sampling_refusal
 from xpo.gold.source import GoldSource, draws_lists
 from xpo.gold.world import World
 from xpo.registry import register
@@ -85,7 +85,9 @@ class Gold:
     def refusal(self, parts: Any) -> tuple[str, tuple[str, ...]] | None:
         """Why this composition would not read what it is given, and what would; None if it does."""
         if parts.sampling.samples:
-            return self._unread(parts.schedule.online)
+            return self._unread(parts.schedule.online) or sampling_refusal(
+                parts.sampling, self.max_symbols + 1
+            )
         return self._rows_refusal(parts)
 
     def _rows_refusal(self, parts: Any) -> tuple[str, tuple[str, ...]] | None:

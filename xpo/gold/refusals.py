@@ -134,3 +134,26 @@ def _of_others(parts: Any, labelled: bool, drawn: bool, size: int | None) -> Ref
         text = f"{choice} is asked about every pair, and data.mode=population has every response of a prompt."
         return text, ("data.mode=sampled",)
     return None
+
+
+def sampling_refusal(sampling: Any, longest: int) -> tuple[str, tuple[str, ...]] | None:
+    """Why responses of the world, which are drawn whole and exactly, cannot be drawn like this.
+
+    ``longest``: tokens of the longest one, EOS included.
+    """
+    unread = {
+        "prompt_template": (sampling.prompt_template, None, ("sampling.prompt_template=null",)),
+        "server": (sampling.server, None, ("sampling.server=null", "sampling.server_folder=null")),
+        "missing_eos": (sampling.missing_eos, 0.0, ("sampling.missing_eos=0.0",)),
+    }
+    for name, (value, unset, fix) in unread.items():
+        if value != unset:
+            text = f"sampling.{name}={value} is not read: the gold world draws whole responses to its own"
+            return f"{text} prompts.", fix
+    if sampling.stop or sampling.max_new_tokens < longest:
+        text = f"the gold world knows whole responses, of up to {longest} tokens, and "
+        if sampling.stop:
+            return text + "sampling.stop cuts them.", ("sampling.stop=[]",)
+        text += f"sampling.max_new_tokens={sampling.max_new_tokens} cuts them."
+        return text, (f"sampling.max_new_tokens={longest}",)
+    return None

@@ -16,8 +16,8 @@ def reinforced(parts: Any, labels: Labels, ref_logp_XN: Tensor) -> Tensor | None
     form for any f, the form of tokens for reverse KL, whose sum over tokens it is. In the loss a token's
     term leaves out what the token does to later states. Standardising within a prompt's samples scales that
     prompt's whole gradient and leaves its zero where it is; discounting, an entropy bonus, half of the
-    advantages, win rates against the policy itself, a reference that moves or a policy that is sampled at
-    another temperature move it.
+    advantages, win rates against the policy itself, a reference that moves, another sampler or a policy that
+    is sampled at another temperature move it.
     """
     return parts.reward.score(labels.score_K) if is_exact(parts) else None
 
@@ -45,6 +45,7 @@ def _gradient_is_exact(parts: Any) -> bool:
         and not parts.objective.entropy
         and not parts.sft.merges
         and not parts.length.averages
+        and parts.sampling.by_policy
         and parts.sampling.draw.whole
         and parts.sampling.draw.temperature == 1
     )

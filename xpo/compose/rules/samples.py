@@ -42,7 +42,7 @@ def _a_server_is_kept_up_to_date(c: Composition) -> Reason | None:
             f"{c.choice('sampling')} mixes the policy with its reference token by token, and sampling.server "
             "draws from one model.",
             ("sampling",),
-            fix=("sampling.server=null",),
+            fix=("sampling.server=null", "sampling.server_folder=null"),
         )
     if c.schedule.refreshes and c.sampling.server_folder is None:
         return Reason(
