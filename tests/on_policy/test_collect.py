@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from xpo.on_policy.collect import Collector
 from xpo.sampler.generate import Generate
 from xpo.sampler.policy import Policy
 from xpo.scoring.score import Scoring
+from xpo.stages import rollouts
 
 TWO = [[5, EOS], [6, EOS]]
 ALIKE = [[7, EOS], [8, EOS]]
@@ -129,3 +131,31 @@ def test_phases_are_timed() -> None:
     taken = hand.collector.clock.take()
     assert taken.keys() == {"sample", "annotate"} and all(s >= 0 for s in taken.values())
     assert hand.collector.clock.take() == {}
+
+
+@dataclasses.dataclass(frozen=True)
+class OfPairs(Told):
+    """Says nothing of a response alone."""
+
+    compares = True
+
+    def judge(self, records: Sequence[Record], desk: Desk) -> Iterator[Verdict]:
+        assert all(len(record.responses) > 1 for record in records), "one alone is an error"
+        return super().judge(records, desk)
+
+
+def held_out(annotator: Any, *overrides: str) -> dict[str, float]:
+    hand = Hand(("algo=rloo", "sft=none", *overrides), [TWO, [[5, 5, 5]]], [[0.0, 1.0], [3.0]])
+    told, collector = hand.parts.annotator, hand.collector
+    collector.parts = dataclasses.replace(hand.parts, annotator=annotator(told.scores))
+    collector.prompts = dataclasses.replace(collector.prompts, test=[prompt(1), prompt(1)])
+    setting = SimpleNamespace(composition=SimpleNamespace(eval=SimpleNamespace(rows=None)))
+    return rollouts._held_out(SimpleNamespace(measure=None, setting=setting), collector)  # type: ignore[arg-type]
+
+
+def test_held_out_samples_are_judged_where_one_alone_can_be() -> None:
+    ends = {"eval/sample_length": 3.0, "eval/sample_finished": 0.0}
+    assert held_out(Told) == {"eval/sample_score": 3.0, **ends}
+    assert held_out(OfPairs) == ends
+    assert held_out(Told, "feedback=preference") == ends
+    assert held_out(Told, "reward_form=win_rate") == ends
