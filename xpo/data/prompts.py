@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from xpo.data.errors import DataError
 from xpo.data.record import Example, Message, Record, Text
 from xpo.data.render import rendered
 from xpo.data.spoken import spoken
 from xpo.data.tokenize import ids_of
+from xpo.data.truncate import Limits
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,19 @@ def prompts_of(
         cut += max(len(ids), len(shown)) > longest
         found.append(Prompt(_end(ids, longest), _end(shown, longest), bare))
     return found, cut
+
+
+def room_of(limits: Limits, window: int, new: int) -> int:
+    """Tokens that a prompt may have before ``new`` more; raises ``DataError`` where too few would stay."""
+    whole = limits.max_length or window
+    longest = limits.max_prompt_length or whole
+    room = min(whole - new, longest)
+    if room < min(limits.min_prompt, longest):
+        raise DataError(
+            f"sampling.max_new_tokens={new} leaves {max(room, 0)} of {whole} positions to prompts, fewer than "
+            f"data.min_prompt={limits.min_prompt}: lower sampling.max_new_tokens or data.min_prompt"
+        )
+    return room
 
 
 def said_in_text(tokenizer: Any) -> Callable[[Prompt, Sequence[Sequence[int]]], Record]:

@@ -15,7 +15,7 @@ from xpo.data.counts import table
 from xpo.data.errors import DataError
 from xpo.data.label import Labelled, label, objection
 from xpo.data.notice import check_steps, no_labels_yet, nothing_to_imitate, one_class
-from xpo.data.prompts import Prompts, prompts_of, said_in_text
+from xpo.data.prompts import Prompts, prompts_of, room_of, said_in_text
 from xpo.data.record import Record, Splits
 from xpo.run.progress import Bar, progress
 from xpo.run.say import say
@@ -108,8 +108,7 @@ class FileSource:
     def prompts(self, start: Policy, sampling: Any) -> Prompts:
         """The prompts of the rows, whatever else they hold; those that leave no room to answer are cut."""
         tokenizer, window = self._model
-        longest = max(1, window - sampling.max_new_tokens)
-        longest = min(longest, self._pipeline.data.max_prompt_length or longest)
+        longest = room_of(self._pipeline.data.limits(window), window, sampling.max_new_tokens)
         template = sampling.prompt_template
         train, cut = prompts_of(self._splits.train, tokenizer, template, longest)
         test, cut_too = prompts_of(self._splits.test, tokenizer, template, longest)
