@@ -44,6 +44,7 @@ class Row:
     wins: Sequence[Sequence[float]] | None = None  # K x K: P(i beats j), any preference
     margins: Sequence[Sequence[float]] | None = None  # K x K: how much better i is than j, as the data say
     costs: Sequence[float] | None = None  # K, positive is unsafe
+    rivals: Sequence[float] | None = None  # K: 1 for a sample of another player, else 0
     skip: int = 0  # leading tokens of every response that do not train: a prefix that they share
     weight: float = 1.0
     source: str = ""  # "file:line", for messages and samples
@@ -101,6 +102,7 @@ class Batch(Movable):
     win_BKK: Tensor | None = None
     margin_BKK: Tensor | None = None
     cost_BK: Tensor | None = None
+    rival_BK: Tensor | None = None
     ref_logp_BKT: Tensor | None = None  # cached; None means: ask the reference
     probes: Probes | None = None  # on the first micro-batch of a step
     prompt_BP: Tensor | None = None  # left-aligned token ids, for the plain path and for samples

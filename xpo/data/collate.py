@@ -78,6 +78,7 @@ class Collator:
             win_BKK=_matrices([row.wins for row in rows], size),
             margin_BKK=_matrices([row.margins for row in rows], size),
             cost_BK=_vectors([row.costs for row in rows], size),
+            rival_BK=_vectors([row.rivals for row in rows], size),
             ref_logp_BKT=None if self.ref is None else _cached(self.ref, index, token_BKT),
             prompt_BP=prompt_BP,
             prompt_mask_BP=prompt_mask_BP,

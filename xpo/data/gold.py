@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 from xpo.annotator.base import Desk
 from xpo.gold import constants
 from xpo.gold.prefixes import prefix_refusal, takes_apart
-from xpo.gold.refusals import labels_refusal, sampling_refusal
+from xpo.gold.refusals import labels_refusal
+from xpo.gold.sampled import said_refusal, sampling_refusal
 from xpo.gold.source import GoldSource, draws_lists
 from xpo.gold.world import World
 from xpo.registry import register
@@ -85,8 +86,10 @@ class Gold:
     def refusal(self, parts: Any) -> tuple[str, tuple[str, ...]] | None:
         """Why this composition would not read what it is given, and what would; None if it does."""
         if parts.sampling.samples:
-            return self._unread(parts.schedule.online) or sampling_refusal(
-                parts.sampling, self.max_symbols + 1
+            return (
+                self._unread(parts.schedule.online)
+                or sampling_refusal(parts.sampling, self.max_symbols + 1)
+                or said_refusal(parts)
             )
         return self._rows_refusal(parts)
 

@@ -67,8 +67,8 @@ def room_of(limits: Limits, window: int, new: int) -> int:
     room = min(whole - new, longest)
     if room < min(limits.min_prompt, longest):
         raise DataError(
-            f"sampling.max_new_tokens={new} leaves {max(room, 0)} of {whole} positions to prompts, fewer than "
-            f"data.min_prompt={limits.min_prompt}: lower sampling.max_new_tokens or data.min_prompt"
+            f"sampling.max_new_tokens={new} leaves {max(room, 0)} of {whole} positions to prompts, which is "
+            f"less than data.min_prompt={limits.min_prompt}: lower sampling.max_new_tokens or data.min_prompt"
         )
     return room
 

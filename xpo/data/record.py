@@ -51,7 +51,8 @@ class Record:
     nobody said it. ``answer`` is the right answer, for rules that compare with it; ``models`` says which
     system wrote each response. ``steps`` are the parts of each response in order, ``spans`` the errors in
     each, None where nobody looked. ``whole``: the responses are beginnings of this one. ``parts``: the ends
-    of each response's parts, in characters, and what each is worth. ``where`` is "file:line".
+    of each response's parts, in characters, and what each is worth. ``rivals``: 1 for a sample of another
+    player than the policy, else 0. ``where`` is "file:line".
     """
 
     prompt: Text
@@ -68,6 +69,7 @@ class Record:
     spans: tuple[tuple[Span, ...] | None, ...] | None = None
     whole: Text | None = None
     parts: tuple[tuple[tuple[int, float], ...], ...] | None = None
+    rivals: tuple[float, ...] | None = None
     where: str = ""
 
     @property
@@ -100,6 +102,7 @@ class Example:
     wins: tuple[tuple[float, ...], ...] | None = None
     margins: tuple[tuple[float, ...], ...] | None = None
     costs: tuple[float, ...] | None = None
+    rivals: tuple[float, ...] | None = None
     whole: Text | None = None
     weight: float = 1.0
     where: str = ""

@@ -25,6 +25,7 @@ def ordered(record: Record, order: Sequence[int]) -> Record:
         steps=_some(record.steps, order),
         spans=_some(record.spans, order),
         parts=_some(record.parts, order),
+        rivals=_some(record.rivals, order),
     )
 
 
@@ -59,6 +60,7 @@ def example(
         wins=record.wins,
         margins=record.margins,
         costs=record.costs,
+        rivals=record.rivals,
         whole=record.whole,
         where=record.where,
     )
@@ -84,6 +86,7 @@ def take(item: Example, order: Sequence[int]) -> Example:
         wins=_some_square(item.wins, order),
         margins=_some_square(item.margins, order),
         costs=_some(item.costs, order),
+        rivals=_some(item.rivals, order),
     )
 
 

@@ -204,4 +204,4 @@ def distinct(item: Example, prompt: list[int], responses: list[list[int]], count
     return Row(prompt, [responses[k] for k in keep], weight=item.weight, source=item.where, **masses)
 
 
-_MASSES = ("prefer", "good", "bad", "demo", "scores", "wins", "margins", "costs")
+_MASSES = ("prefer", "good", "bad", "demo", "scores", "wins", "margins", "costs", "rivals")
