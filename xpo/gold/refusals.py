@@ -23,13 +23,13 @@ def labels_refusal(parts: Any, drawn: bool, size: int | None) -> Refusal | None:
     labelled = parts.feedback.gives & {"comparisons", "labels", "scores"} and not parts.feedback.contrasts
     if parts.annotator.label_model is None:
         return _of_others(parts, bool(labelled), drawn, size)
-    told = _told(parts)
+    told = told_of(parts)
     if not labelled:
         text = f"nobody labels with {parts.choice('feedback')}, so {{}} not read."
-        return _unread(text, told)
+        return unread_refusal(text, told)
     read = _read(parts, drawn, size)
-    what = ", ".join(sorted(_needs(parts)))
-    unread = _unread(
+    what = ", ".join(sorted(needs_of(parts)))
+    unread = unread_refusal(
         f"{{}} not read: {parts.choice('feedback')} with {parts.choice('objective')} takes "
         f"{what} from {'drawn records' if drawn else 'exact expectations'}.",
         {name: default for name, default in told.items() if name not in read},
@@ -52,7 +52,7 @@ def _of_heads(parts: Any) -> str | None:
     return None
 
 
-def _told(parts: Any) -> dict[str, Any]:
+def told_of(parts: Any) -> dict[str, Any]:
     """Settings of the world's own labeller that are not the defaults, with these."""
     told = dict.fromkeys(parts.annotator.label_model.changed(), 0)
     if parts.annotator.seed:
@@ -60,14 +60,14 @@ def _told(parts: Any) -> dict[str, Any]:
     return {name: _DEFAULTS.get(name, default) for name, default in told.items()}
 
 
-def _unread(text: str, told: dict[str, Any]) -> Refusal | None:
+def unread_refusal(text: str, told: dict[str, Any]) -> Refusal | None:
     if not told:
         return None
     names = " and ".join(f"annotator.{name}" for name in told) + (" is" if len(told) == 1 else " are")
     return text.format(names), tuple(f"annotator.{name}={default}" for name, default in told.items())
 
 
-def _needs(parts: Any) -> frozenset[str]:
+def needs_of(parts: Any) -> frozenset[str]:
     """The feedback that is read of rows; a scorer's labels take the place of comparisons."""
     components = (parts.objective, parts.sft, parts.margin, parts.anchor, parts.weighting)
     needs = frozenset().union(*(component.needs for component in components))
@@ -88,7 +88,7 @@ def _read(parts: Any, drawn: bool, size: int | None) -> frozenset[str]:
         "scores": (_PAIRED if pairs else _SHAPE) if drawn else frozenset({"noise", "length_bias"}),
         "margins": frozenset({"length_bias", "intransitivity"}),
     }
-    read = frozenset().union(*(found[need] for need in _needs(parts)))
+    read = frozenset().union(*(found[need] for need in needs_of(parts)))
     if drawn and parts.annotator.label_model.exact:
         return _read_exactly(parts) | {"exact"}
     read -= {"ties", "intransitivity"} if size == 1 else set()
@@ -97,7 +97,7 @@ def _read(parts: Any, drawn: bool, size: int | None) -> frozenset[str]:
 
 def _read_exactly(parts: Any) -> frozenset[str]:
     """Where records have what is likeliest: an order is that of utilities, whatever the probability."""
-    order, needs = frozenset({"length_bias"}), _needs(parts)
+    order, needs = frozenset({"length_bias"}), needs_of(parts)
     soft = parts.feedback.soft_masses and "comparisons" in needs
     cyclic = {"intransitivity"} if "margins" in needs else set()
     return order | cyclic | (_PAIRED if soft or "wins" in needs else set())
@@ -114,7 +114,7 @@ def _of_pairs(parts: Any, drawn: bool, size: int | None) -> Refusal | None:
             "the gold world's labeller says no ties (annotator.ties=0): feedback.ties would change nothing."
         )
         return text, ("feedback.ties=drop",)
-    if "labels" in _needs(parts) & feedback.gives and not (
+    if "labels" in needs_of(parts) & feedback.gives and not (
         drawn or feedback.labels_from_pairs or size is None
     ):
         text = "drawn lists with exact feedback have the two sides of comparisons as labels, no others."
@@ -133,27 +133,4 @@ def _of_others(parts: Any, labelled: bool, drawn: bool, size: int | None) -> Ref
     if parts.annotator.quadratic and not drawn and size is None:
         text = f"{choice} is asked about every pair, and data.mode=population has every response of a prompt."
         return text, ("data.mode=sampled",)
-    return None
-
-
-def sampling_refusal(sampling: Any, longest: int) -> tuple[str, tuple[str, ...]] | None:
-    """Why responses of the world, which are drawn whole and exactly, cannot be drawn like this.
-
-    ``longest``: tokens of the longest one, EOS included.
-    """
-    unread = {
-        "prompt_template": (sampling.prompt_template, None, ("sampling.prompt_template=null",)),
-        "server": (sampling.server, None, ("sampling.server=null", "sampling.server_folder=null")),
-        "missing_eos": (sampling.missing_eos, 0.0, ("sampling.missing_eos=0.0",)),
-    }
-    for name, (value, unset, fix) in unread.items():
-        if value != unset:
-            text = f"sampling.{name}={value} is not read: the gold world draws whole responses to its own"
-            return f"{text} prompts.", fix
-    if sampling.stop or sampling.max_new_tokens < longest:
-        text = f"the gold world knows whole responses, of up to {longest} tokens, and "
-        if sampling.stop:
-            return text + "sampling.stop cuts them.", ("sampling.stop=[]",)
-        text += f"sampling.max_new_tokens={sampling.max_new_tokens} cuts them."
-        return text, (f"sampling.max_new_tokens={longest}",)
     return None

@@ -1,0 +1,71 @@
+"""What the gold world cannot do, or would not read, where a run samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xpo.gold.refusals import Refusal, needs_of, told_of, unread_refusal
+
+_DRAWN = frozenset({"noise", "length_bias", "scale", "seed"})  # of a drawn score, or a label of one response
+_PAIRS = frozenset({"ties", "intransitivity"})
+_WINS = frozenset({"noise", "length_bias", "scale"}) | _PAIRS  # of a probability of winning
+
+
+def sampling_refusal(sampling: Any, longest: int) -> Refusal | None:
+    """Why responses of the world, which are drawn whole and exactly, cannot be drawn like this.
+
+    ``longest``: tokens of the longest one, EOS included.
+    """
+    unread = {
+        "prompt_template": (sampling.prompt_template, None, ("sampling.prompt_template=null",)),
+        "server": (sampling.server, None, ("sampling.server=null", "sampling.server_folder=null")),
+        "missing_eos": (sampling.missing_eos, 0.0, ("sampling.missing_eos=0.0",)),
+    }
+    for name, (value, unset, fix) in unread.items():
+        if value != unset:
+            text = f"sampling.{name}={value} is not read: the gold world draws whole responses to its own"
+            return f"{text} prompts.", fix
+    if sampling.stop or sampling.max_new_tokens < longest:
+        text = f"the gold world knows whole responses, of up to {longest} tokens, and "
+        if sampling.stop:
+            return text + "sampling.stop cuts them.", ("sampling.stop=[]",)
+        text += f"sampling.max_new_tokens={sampling.max_new_tokens} cuts them."
+        return text, (f"sampling.max_new_tokens={longest}",)
+    return None
+
+
+def said_refusal(parts: Any) -> Refusal | None:
+    """Why settings of the world's own labeller would say nothing of samples, and what would."""
+    model = parts.annotator.label_model
+    if model is None:
+        return None
+    read, told = _read(parts, model.exact), told_of(parts)
+    idle = {name: unset for name, unset in told.items() if name not in read | {"exact"}}
+    if model.exact and idle.keys() <= _read(parts, False):
+        refusal = unread_refusal("annotator.exact=true gives the utilities as they are: {} not read.", idle)
+        return None if refusal is None else (refusal[0], ("annotator.exact=false",))
+    return unread_refusal(
+        f"{{}} not read: with {parts.choice('feedback')}, {parts.choice('reward_form')} and "
+        f"sampling.responses={parts.sampling.responses} single scores are, and those have none of it.",
+        idle,
+    )
+
+
+def _read(parts: Any, exact: bool) -> frozenset[str]:
+    """Settings that change what is made of samples."""
+    alone = frozenset({"length_bias"}) if exact else _DRAWN
+    of_scores = parts.feedback.on_policy != "labels"
+    if not exact and of_scores and parts.sampling.responses == 2:  # the scores of two are a comparison's
+        alone |= _PAIRS
+    margins = {"length_bias", "intransitivity"} if "margins" in needs_of(parts) else frozenset()
+    return alone | margins | (_WINS if _wins_are_read(parts) else frozenset())
+
+
+def _wins_are_read(parts: Any) -> bool:
+    """Probabilities of winning: by who rewards or chooses samples, or as the masses of comparisons."""
+    valued = parts.objective.policy_gradient or parts.sampling.reads_values
+    return bool(
+        (valued and parts.reward_form.reads == "wins")
+        or parts.feedback.soft_masses
+        or "wins" in needs_of(parts)
+    )
