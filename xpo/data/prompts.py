@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from xpo.data.beside import given_ids
 from xpo.data.errors import DataError
 from xpo.data.record import Example, Message, Record, Text
 from xpo.data.render import rendered
@@ -17,11 +18,14 @@ from xpo.data.truncate import Limits
 
 @dataclass(frozen=True)
 class Prompt:
-    """``ids`` is what responses are trained behind, ``shown`` what the policy sees when it answers."""
+    """``ids`` is what responses are trained behind, ``shown`` what the policy sees when it answers.
+
+    ``given`` are responses of the data that stand beside its answers."""
 
     ids: tuple[int, ...]
     shown: tuple[int, ...]
     record: Record
+    given: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,15 +44,19 @@ class Prompts:
 
 
 def prompts_of(
-    records: Iterable[Record], tokenizer: Any, template: str | None, longest: int
+    records: Iterable[Record], tokenizer: Any, sampling: Any, longest: int
 ) -> tuple[list[Prompt], int]:
-    """Each prompt once, its start cut where it is longer than ``longest`` tokens; how many were cut."""
+    """Each prompt once, its start cut where it is longer than ``longest`` tokens; how many were cut.
+
+    Where ``sampling`` sets responses of the data beside samples: once with each of them.
+    """
     found: list[Prompt] = []
-    cut, seen = 0, set()
+    cut, seen, template = 0, set(), sampling.prompt_template
     for record in records:
-        if record.prompt in seen:
+        given = given_ids(record, sampling.given, tokenizer, sampling.max_new_tokens)
+        if (record.prompt, given) in seen:
             continue
-        seen.add(record.prompt)
+        seen.add((record.prompt, given))
         bare = dataclasses.replace(
             record, responses=(), ranks=None, scores=None, labels=None, wins=None, margins=None,
             models=None, steps=None, spans=None,
@@ -56,7 +64,7 @@ def prompts_of(
         ids = _ids(record.prompt, tokenizer)
         shown = ids if template is None else _ids(_wrapped(record.prompt, template), tokenizer)
         cut += max(len(ids), len(shown)) > longest
-        found.append(Prompt(_end(ids, longest), _end(shown, longest), bare))
+        found.append(Prompt(_end(ids, longest), _end(shown, longest), bare, given))
     return found, cut
 
 

@@ -109,9 +109,8 @@ class FileSource:
         """The prompts of the rows, whatever else they hold; those that leave no room to answer are cut."""
         tokenizer, window = self._model
         longest = room_of(self._pipeline.data.limits(window), window, sampling.max_new_tokens)
-        template = sampling.prompt_template
-        train, cut = prompts_of(self._splits.train, tokenizer, template, longest)
-        test, cut_too = prompts_of(self._splits.test, tokenizer, template, longest)
+        train, cut = prompts_of(self._splits.train, tokenizer, sampling, longest)
+        test, cut_too = prompts_of(self._splits.test, tokenizer, sampling, longest)
         say(f"{len(train)} prompts to answer, {len(test)} held out; the start of {cut + cut_too} was cut")
         return Prompts(train, test, said_in_text(tokenizer))
 

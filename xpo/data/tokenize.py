@@ -147,7 +147,7 @@ def _cut(
         return None
     if boundary < len(prompt):
         counts.note("a token spans prompt and response")
-    close = _closed if ends else _open
+    close = closed if ends else _open
     responses = [close(whole[boundary:], tokenizer) for whole in wholes]
     if not all(responses):
         counts.drop("empty step")
@@ -169,7 +169,7 @@ def _after_the_shared_steps(row: Row) -> Row:
     return dataclasses.replace(row, skip=min(shared, min(map(len, row.responses)) - 1))
 
 
-def _closed(response: Ids, tokenizer: Any) -> list[int]:
+def closed(response: Ids, tokenizer: Any) -> list[int]:
     """The response with one EOS at its end; white space that a chat template puts behind EOS goes."""
     eos_id = tokenizer.eos_token_id
     last = next((i for i in range(len(response) - 1, -1, -1) if response[i] == eos_id), None)

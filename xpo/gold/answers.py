@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,12 +13,40 @@ from xpo.data.prompts import Prompt, Prompts
 from xpo.data.record import Record
 from xpo.data.spoken import Spoken
 from xpo.gold.labels import LabelModel, classes
+from xpo.gold.rows import draw
 from xpo.gold.sampler import GoldSampler
 from xpo.gold.world import World
 
 
-def prompts_of(world: World, model: LabelModel | None, times: int, held_out: int) -> Prompts:
-    """All prompts of the world, so many times each for training, and so many held out.
+@dataclass(frozen=True)
+class Asked:
+    """All prompts of the world, so many ``times`` each for training, and so many ``held_out``.
+
+    ``given``: what stands beside answers is drawn from who demonstrates (``best``), or from the base policy
+    times e^-reward (``worst``), by ``seed``.
+    """
+
+    times: int = 1
+    held_out: int = 1
+    given: str = "none"
+    seed: int = 0
+
+    def prompts(self, world: World, number: int, stream: int) -> list[Prompt]:
+        """So many rounds of them."""
+        shown_XM: Any = [[()] * number] * world.prompts
+        if self.given != "none":
+            law_XN = world.expert_logp_XN if self.given == "best" else world.base_logp_XN - world.reward_XN
+            drawn = draw(world, law_XN.log_softmax(1), 1, number * world.prompts, 2 * self.seed + stream)
+            shown_XM = [[(world.response_ids[n],) for n in row] for row in drawn[..., 0].tolist()]
+        return [
+            Prompt(tuple(ids), tuple(ids), Record(text, ()), shown_XM[x][m])
+            for m in range(number)
+            for x, (ids, text) in enumerate(zip(world.prompt_ids, world.prompt_texts, strict=True))
+        ]
+
+
+def prompts_of(world: World, model: LabelModel | None, asked: Asked) -> Prompts:
+    """What is asked of the world's prompts.
 
     ``model`` is the world's own labeller, who is told the utilities of what was answered; None: another one
     labels, who is to find out.
@@ -48,11 +77,8 @@ def prompts_of(world: World, model: LabelModel | None, times: int, held_out: int
             where=where,
         )
 
-    found = [
-        Prompt(tuple(ids), tuple(ids), Record(text, ()))
-        for ids, text in zip(world.prompt_ids, world.prompt_texts, strict=True)
-    ]
-    return Prompts(found * times, found * held_out, said, partial(_sampler, world), int(world.length_N.max()))
+    train, test = (asked.prompts(world, n, i) for i, n in enumerate((asked.times, asked.held_out)))
+    return Prompts(train, test, said, partial(_sampler, world), int(world.length_N.max()))
 
 
 def _parts(world: World, utility_N: Tensor, n: int) -> tuple[tuple[int, float], ...]:

@@ -23,7 +23,7 @@ from xpo.data.tokenize import tokenize
 from xpo.data.truncate import Limits
 from xpo.gold import rows as build
 from xpo.gold import verdicts
-from xpo.gold.answers import prompts_of
+from xpo.gold.answers import Asked, prompts_of
 from xpo.gold.evaluate import exact_logp, world_batch
 from xpo.gold.labels import PLAIN, LabelModel, Labels
 from xpo.gold.prefixes import prefix_rows, takes_apart
@@ -124,10 +124,10 @@ class GoldSource:
 
         Rollouts come back to the same prompts of themselves.
         """
+        times, held_out = (-(-number // self.world.prompts) for number in self._option.answered())
         if self._parts.schedule.online:
-            return prompts_of(self.world, self._model, 1, 1)
-        times = [-(-number // self.world.prompts) for number in self._option.answered()]
-        return prompts_of(self.world, self._model, *times)
+            times, held_out = (1 if sampling.given == "none" else times), 1
+        return prompts_of(self.world, self._model, Asked(times, held_out, sampling.given, self._parts.seed))
 
     def measure(self, start: Policy) -> Ruler:
         """Exact metrics of a model against ``start``."""

@@ -16,10 +16,11 @@ import torch
 
 from xpo.annotator.base import Desk
 from xpo.contracts import Row
+from xpo.data.beside import judged
 from xpo.data.errors import DataError
 from xpo.data.prompts import Prompt, Prompts
 from xpo.data.record import Record
-from xpo.on_policy.values import values
+from xpo.on_policy.values import values, won
 from xpo.run.pieces import pieces
 from xpo.run.ranks import distributed, rank, rows_from_all_ranks
 from xpo.run.samples import Policy
@@ -56,6 +57,11 @@ class Answered:
     finished: list[bool]
     record: Record
     values: list[float]
+
+    @property
+    def others(self) -> list[int]:
+        """Where the record has responses that are not the policy's: rivals', and the data's."""
+        return list(range(len(self.responses), len(self.record.responses)))
 
     def placed(self, tokenizer: Any) -> list[list[float]]:
         """What stands at each response's tokens: a part's worth at the token that holds its last character.
@@ -97,7 +103,8 @@ def _placed(
 class Collector:
     """Draws responses to prompts and has them annotated; every rank gets the rows of all.
 
-    ``parts`` is the composition, ``engine`` who draws. ``counts`` tells what was sampled and left.
+    ``parts`` is the composition, ``engine`` who draws, ``rival`` who draws responses of another
+    player. ``counts`` tells what was sampled and left.
     """
 
     parts: Any
@@ -106,6 +113,7 @@ class Collector:
     desk: Desk
     ranks: int = 1
     engine: Any = None
+    rival: Any = None
     clock: Clock = field(default_factory=Clock)
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -141,8 +149,9 @@ class Collector:
         first, end = (len(prompts) * at // ranks for at in (place, place + 1))
         with self.clock("sample"):
             drawn = self.drawn(prompts[first:end], draw, number, first)
+            rivals = self._rivals(prompts[first:end], draw, first)
         with self.clock("annotate"):
-            found = self._annotated(prompts[first:end], drawn)
+            found = self._annotated(prompts[first:end], drawn, rivals)
         if ranks == 1:
             return found
         return rows_from_all_ranks(dict(zip(range(first, end), found, strict=True)))
@@ -158,24 +167,58 @@ class Collector:
 
         A prompt's random numbers are its own, so that any number of ranks draws the same responses.
         """
+        return self._draw(self.engine, prompts, draw, number, first)
+
+    def _rivals(self, prompts: Sequence[Prompt], draw: str, first: int) -> list[list[list[int]]]:
+        """What another player answers, where there is one."""
+        number = self.parts.sampling.rivals
+        if not number:
+            return [[] for _ in prompts]
+        return self._draw(self.rival, prompts, f"{draw}/rivals", number, first).responses
+
+    def _draw(self, engine: Any, prompts: Sequence[Prompt], draw: str, number: int, first: int) -> Any:
         option, longest = self.parts.sampling.draw, self.prompts.longest
         most = option.max_new_tokens if longest is None else min(longest, option.max_new_tokens)
         option = dataclasses.replace(option, responses=number, max_new_tokens=most)
         generator = self._generator(draw)
         seeds(first, generator)
-        return self.engine(self.policy, [prompt.shown for prompt in prompts], option, generator)
+        return engine(self.policy, [prompt.shown for prompt in prompts], option, generator)
 
-    def _annotated(self, prompts: Sequence[Prompt], drawn: Any) -> list[Answered]:
-        said = [self.prompts.said(*pair) for pair in zip(prompts, drawn.responses, strict=True)]
-        records = self.parts.annotator(said, dataclasses.replace(self.desk, policy=self.policy))
+    def _annotated(
+        self, prompts: Sequence[Prompt], drawn: Any, rivals: Sequence[Sequence[Sequence[int]]]
+    ) -> list[Answered]:
+        said = [
+            self._said(prompt, own, others)
+            for prompt, own, others in zip(prompts, drawn.responses, rivals, strict=True)
+        ]
+        if self.parts.feedback.contrasts:
+            which = self.parts.sampling.given
+            records = [judged(r, len(p.given), which) for p, r in zip(prompts, said, strict=True)]
+        else:
+            records = self.parts.annotator(said, dataclasses.replace(self.desk, policy=self.policy))
         found = []
         for i, (prompt, record) in enumerate(zip(prompts, records, strict=True)):
-            record = self._charged(record, drawn.finished[i])
-            worth = values(record, self.parts) if self._reads_values else [0.0] * len(record.responses)
-            found.append(
-                Answered(prompt, drawn.responses[i], drawn.logps[i], drawn.finished[i], record, worth)
-            )
+            responses, done = drawn.responses[i], drawn.finished[i]
+            record = self._charged(record, done)
+            worth = self._worth(record, len(responses))
+            found.append(Answered(prompt, responses, drawn.logps[i], done, record, worth))
         return found
+
+    def _said(self, prompt: Prompt, own: Sequence[Any], rivals: Sequence[Any]) -> Record:
+        """The policy's responses, then the rival's, then the data's."""
+        record = self.prompts.said(prompt, [*own, *rivals, *prompt.given])
+        if not rivals:
+            return record
+        marks = (0.0,) * len(own) + (1.0,) * len(rivals) + (0.0,) * len(prompt.given)
+        return dataclasses.replace(record, rivals=marks)
+
+    def _worth(self, record: Record, own: int) -> list[float]:
+        """Of the policy's responses, the first ``own`` of a record."""
+        if not self._reads_values:
+            return [0.0] * own
+        if self.parts.reward_form.reads == "wins" and self.parts.sampling.rivals:
+            return won(record, own)
+        return values(record, self.parts)[:own]
 
     @property
     def _reads_values(self) -> bool:
@@ -186,7 +229,8 @@ class Collector:
         price = self.parts.sampling.missing_eos
         if not price or record.scores is None:
             return record
-        scores = tuple(s - price * (not done) for s, done in zip(record.scores, finished, strict=True))
+        done = [*finished, *(True for _ in record.scores[len(finished) :])]  # others' responses end
+        scores = tuple(s - price * (not end) for s, end in zip(record.scores, done, strict=True))
         return dataclasses.replace(record, scores=scores)
 
     def _generator(self, draw: str) -> torch.Generator:

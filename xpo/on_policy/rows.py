@@ -26,7 +26,11 @@ def rows_of(
     """
     kept = parts.sampling.choose([answer.values for answer in answers], generator, turn)
     counts.read += len(answers)
-    records = [ordered(answer.record, chosen) for answer, chosen in zip(answers, kept, strict=True) if chosen]
+    records = [
+        ordered(answer.record, [*chosen, *answer.others])
+        for answer, chosen in zip(answers, kept, strict=True)
+        if chosen
+    ]
     counts.drop("no response kept", len(answers) - len(records))
     prompts = {answer.record.prompt: answer.prompt.ids for answer in answers}
     examples: list[Example] = []

@@ -23,13 +23,27 @@ def values(record: Record, parts: Any) -> list[float]:
     return _TAKEN[parts.feedback.on_policy](record, parts.feedback)
 
 
+def won(record: Record, own: int) -> list[float]:
+    """The mean probability of each of the first ``own`` responses of winning against the ones behind them.
+
+    Raises ``DataError`` for a record that says nothing of this.
+    """
+    wins = _wins(record)
+    return [sum(row[own:]) / (len(row) - own) for row in wins[:own]]
+
+
+def _wins(record: Record) -> Sequence[Sequence[float]]:
+    if record.wins is None:
+        raise DataError(f"{record.where}: reward_form reads win probabilities, and the annotator gave none")
+    return record.wins
+
+
 def _formed(record: Record, of_pairs: bool) -> Record:
     if not of_pairs:
         return record
-    if record.wins is None:
-        raise DataError(f"{record.where}: reward_form reads win probabilities, and the annotator gave none")
-    others = max(1, len(record.wins) - 1)
-    rates = tuple((sum(row) - row[i]) / others for i, row in enumerate(record.wins))
+    wins = _wins(record)
+    others = max(1, len(wins) - 1)
+    rates = tuple((sum(row) - row[i]) / others for i, row in enumerate(wins))
     return dataclasses.replace(record, scores=rates, ranks=None)
 
 

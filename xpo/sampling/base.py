@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 
@@ -22,11 +22,16 @@ class Sampled:
     the prompt (null: the same). ``tokens``: positions of a batch that is drawn at once.
     ``server`` is a running vLLM's address, which serves its model as ``served`` and reads its weights from
     ``server_folder``; null: this process draws.
+    ``given``: a response of the data that stands beside the samples in rows: the ``best`` one of the prompt's
+    (its demonstration), or the ``worst``.
     """
 
     samples: ClassVar[bool] = True
     weight: ClassVar[float] = 0.0  # of the reference, beside the policy
     by_order: ClassVar[bool] = False  # which responses stay depends on the order of a prompt's alone
+    rivals: ClassVar[int] = 0  # responses of another player beside the policy's
+    mix: ClassVar[float] = 0.0  # of the reference in that player
+    average: ClassVar[float | None] = None  # how slowly that player follows the policy; None: at once
 
     responses: int = 8
     temperature: float = 1.0
@@ -41,6 +46,7 @@ class Sampled:
     server: str | None = None
     served: str = "policy"
     server_folder: str | None = None
+    given: Literal["none", "best", "worst"] = "none"
 
     def __post_init__(self) -> None:
         assert self.draw is not None, "raises for values out of range"

@@ -17,4 +17,6 @@ class OffPolicy:
     weight: ClassVar[float] = 0.0  # of the reference, beside the policy
     by_policy: ClassVar[bool] = False  # what is trained on is distributed as what the policy says
     by_order: ClassVar[bool] = False  # which responses stay depends on the order of a prompt's alone
+    rivals: ClassVar[int] = 0  # responses of another player beside the policy's
+    given: ClassVar[str] = "none"  # which response of the data stands beside samples
     reads_values: ClassVar[bool] = False  # which responses stay depends on what they are worth

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -19,17 +19,21 @@ from xpo.judge.endpoint import Endpoint
 from xpo.on_policy.collect import Collector
 from xpo.on_policy.experience import Rollout
 from xpo.on_policy.rows import rows_of
+from xpo.reference.moving import Moving
 from xpo.reference.prepared import Prepared
 from xpo.run.checkpoints import check_whole
 from xpo.run.files import output_folder
 from xpo.run.ranks import rank, world_size
 from xpo.run.samples import Question
 from xpo.run.say import say
+from xpo.sampler.base import Draw, Sampled
 from xpo.sampler.generate import Generate
 from xpo.sampler.mixture import Mixture
 from xpo.sampler.vllm import Vllm
 from xpo.stages.setting import Setting
 from xpo.stages.source import Policy, Rows, Source
+
+Engine = Callable[[Policy, Sequence[Sequence[int]], Draw, torch.Generator], Sampled]
 
 
 def sampler(setting: Setting, source: Source, policy: Policy) -> Collector:
@@ -40,22 +44,44 @@ def sampler(setting: Setting, source: Source, policy: Policy) -> Collector:
     return Collector(c, prompts, tempered(policy, c.sampling.temperature), desk, world_size(c.trainer))
 
 
-def drawing(collector: Collector, reference: Prepared | None) -> None:
-    """Let the collector draw with the engine that the run's options and data say.
+def drawing(collector: Collector, reference: Prepared | None, average: Moving | None = None) -> None:
+    """Let the collector draw with the engines that the run's options and data say.
 
-    Without a reference of its own the policy as it stands is the reference.
+    Without a reference of its own the policy as it stands is the reference. ``average`` is of the policy, and
+    plays against it.
     """
     option = collector.parts.sampling
+    collector.engine = _engine(collector, reference, option.weight)
+    if option.rivals:
+        engine = _engine(collector, reference, option.mix)
+        collector.rival = engine if average is None else Averaged(engine, average)
+
+
+def _engine(collector: Collector, reference: Prepared | None, weight: float) -> Engine:
+    """Who draws from the policy, or from it and ``weight`` of the reference."""
+    option = collector.parts.sampling
     host = None if reference is None else reference.host
-    weight = option.weight if host is not None else 0.0
     other = host if weight else None
     if collector.prompts.exact is not None:
-        collector.engine = collector.prompts.exact(other, weight)
-    elif option.server is not None:
+        return collector.prompts.exact(other, 0.0 if other is None else weight)
+    if option.server is not None:
         folder = None if option.server_folder is None else Path(option.server_folder)
-        collector.engine = Vllm(Endpoint(option.server, option.served), folder)
-    else:
-        collector.engine = Mixture(other, weight) if other is not None else Generate()
+        return Vllm(Endpoint(option.server, option.served), folder)
+    return Mixture(other, weight) if other is not None else Generate()
+
+
+@dataclasses.dataclass(frozen=True)
+class Averaged:
+    """Draws as ``engine`` does, from the average of a policy in its place."""
+
+    engine: Engine
+    average: Moving
+
+    def __call__(
+        self, policy: Policy, prompts: Sequence[Sequence[int]], draw: Draw, generator: torch.Generator
+    ) -> Sampled:
+        with self.average.host():
+            return self.engine(policy, prompts, draw, generator)
 
 
 def tempered(policy: Policy, temperature: float) -> Policy:
