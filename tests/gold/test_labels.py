@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from xpo.annotator.gold import Gold
-from xpo.gold.labels import PLAIN, LabelModel, Labels, classes
+from xpo.gold.labels import PLAIN, LabelModel, Labels
 from xpo.gold.rows import Wanted, draw, list_rows, population_rows
 from xpo.gold.steps import Steps
 from xpo.gold.world import World
@@ -56,7 +56,7 @@ def test_classes_go_in_a_circle() -> None:
         assert win[winner, loser].item() == pytest.approx(0.952574, abs=1e-6)
         assert win[loser, winner].item() == pytest.approx(1 - 0.952574, abs=1e-6)
     world = World(prompts=1, symbols=5, max_symbols=2)
-    found = dict(zip(world.response_texts, classes(world).tolist(), strict=True))
+    found = dict(zip(world.response_texts, world.class_XN[0].tolist(), strict=True))
     assert [found[text] for text in ("a", "b", "c", "d", "e", "d c", "b a", "c e")] == [
         0,
         1,

@@ -12,7 +12,7 @@ from torch import Tensor
 from xpo.data.prompts import Prompt, Prompts
 from xpo.data.record import Record
 from xpo.data.spoken import Spoken
-from xpo.gold.labels import LabelModel, classes
+from xpo.gold.labels import LabelModel
 from xpo.gold.rows import draw
 from xpo.gold.sampler import GoldSampler
 from xpo.gold.world import World
@@ -53,7 +53,7 @@ def prompts_of(world: World, model: LabelModel | None, asked: Asked) -> Prompts:
     """
     node = {tuple(ids): n for n, ids in enumerate(world.response_ids)}
     place = {text: x for x, text in enumerate(world.prompt_texts)}
-    class_N = classes(world)
+    model = None if model is None else model.in_world(world)
     utility_XN = None if model is None else model.utility_XN(world)
 
     def said(prompt: Prompt, responses: Sequence[Sequence[int]]) -> Record:
@@ -66,7 +66,7 @@ def prompts_of(world: World, model: LabelModel | None, asked: Asked) -> Prompts:
             return Record(prompt.record.prompt, texts, where=where)
         x = place[str(prompt.record.prompt)]
         utility_K = utility_XN[x, nodes]
-        margin_KK = model.margins(utility_K, class_N[nodes])
+        margin_KK = model.margins(utility_K, world.class_XN[x, nodes])
         return Record(
             prompt.record.prompt,
             texts,

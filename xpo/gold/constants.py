@@ -28,6 +28,9 @@ COST_SCALE = 1.0
 COST_TENSION = 0.5
 """Correlation of a prompt's dislike of a symbol with its liking: what pays is also, in part, what costs."""
 
+CLASSES = 3
+"""Classes of responses between which a labeller may be cyclic: class 1 beats 0, 2 beats 1, 0 beats 2."""
+
 BASE_SCALE = 0.7
 """Standard deviation of the base policy's logit of the next symbol, given prompt and last symbol."""
 

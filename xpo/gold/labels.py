@@ -10,10 +10,8 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
+from xpo.gold.constants import CLASSES
 from xpo.gold.world import World
-
-CLASSES = 3
-"""Classes of the cyclic term: class 1 beats 0, 2 beats 1, 0 beats 2."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +94,15 @@ class LabelModel:
             raise ValueError(f"scale must be above 0 and finite, got {self.scale}")
 
     @property
+    def cyclic(self) -> bool:
+        """Whether margins are more than differences of utilities."""
+        return bool(self.intransitivity)
+
+    def in_world(self, world: World) -> LabelModel:
+        """Who says it there: in a game the game says who wins."""
+        return InGame(**vars(self), excess=world.excess) if world.excess else self
+
+    @property
     def orders(self) -> bool:
         """Whether its comparisons of three or more responses can come from one drawn order."""
         return not self.ties and not self.intransitivity
@@ -110,9 +117,13 @@ class LabelModel:
 
     def margins(self, utility_K: Tensor, class_K: Tensor) -> Tensor:
         """How much better i is than j."""
+        return utility_K[..., :, None] - utility_K[..., None, :] + self.beyond(class_K)
+
+    def beyond(self, class_K: Tensor) -> Tensor:
+        """What of a margin, KK, no utility says."""
         ahead_KK = (class_K[..., :, None] - class_K[..., None, :]) % CLASSES  # 1: i's class beats j's
         sign_KK = (ahead_KK == 1).double() - (ahead_KK == 2).double()
-        return utility_K[..., :, None] - utility_K[..., None, :] + self.intransitivity * sign_KK
+        return self.intransitivity * sign_KK
 
     def labels(self, utility_K: Tensor, class_K: Tensor, baseline_1: Tensor | None = None) -> Labels:
         """All that it says of K responses. ``baseline_1``: the mean of u, for labels of single responses."""
@@ -128,15 +139,15 @@ class LabelModel:
             margin_KK=margin_KK,
             good_K=good_K,
             bad_K=None if good_K is None else 1 - good_K,
-            reward_K=None if self.intransitivity else self.scale * utility_K,
+            reward_K=None if self.cyclic else self.scale * utility_K,
             noise=self.noise,
         )
 
     def of_world(self, world: World, ref_logp_XN: Tensor) -> Labels:
         """What it says of every response; ``ref_logp_XN`` is who the responses are drawn from."""
-        utility_XN = self.utility_XN(world)
+        model, utility_XN = self.in_world(world), self.utility_XN(world)
         baseline_X1 = (ref_logp_XN.double().exp() * utility_XN).sum(1, keepdim=True)
-        said = self.labels(utility_XN, classes(world), baseline_X1)
+        said = model.labels(utility_XN, world.class_XN, baseline_X1)
         return replace(said, cost_K=world.cost_XN)
 
     def turned(self, probability: Tensor) -> Tensor:
@@ -144,10 +155,26 @@ class LabelModel:
         return (1 - self.noise) * probability + self.noise * (1 - probability)
 
 
+@dataclass(frozen=True)
+class InGame(LabelModel):
+    """The labeller of a game, to whom ``excess`` says by classes what of a margin no utility does.
+
+    Utilities are the game's pointwise rewards, margins the log-odds of its win probabilities.
+    """
+
+    excess: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def cyclic(self) -> bool:
+        return True
+
+    def in_world(self, world: World) -> LabelModel:
+        return self
+
+    def beyond(self, class_K: Tensor) -> Tensor:
+        excess_CC = torch.tensor(self.excess, dtype=torch.float64)
+        return excess_CC[class_K[..., :, None], class_K[..., None, :]]
+
+
 PLAIN = LabelModel()
 """Bradley and Terry's labels of the true reward."""
-
-
-def classes(world: World) -> Tensor:
-    """The class of each response, by its first symbol: N."""
-    return torch.tensor([y[0] % CLASSES for y in world.responses])

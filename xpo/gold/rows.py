@@ -16,7 +16,7 @@ from torch import Tensor
 
 from xpo.contracts import FEEDBACK, Row
 from xpo.data.record import Record
-from xpo.gold.labels import PLAIN, LabelModel, Labels, classes
+from xpo.gold.labels import PLAIN, LabelModel, Labels
 from xpo.gold.world import World
 
 
@@ -152,7 +152,8 @@ def list_rows(
     index_XM1, utility_XN = torch.arange(world.prompts)[:, None, None], model.utility_XN(world)
     order_XMK = utility_XN[index_XM1, draws_XMK].argsort(dim=-1, descending=True, stable=True)
     drawn_XMK = draws_XMK.gather(-1, order_XMK)
-    labels = model.labels(utility_XN[index_XM1, drawn_XMK], classes(world)[drawn_XMK])
+    class_XMK = world.class_XN[index_XM1, drawn_XMK]
+    labels = model.in_world(world).labels(utility_XN[index_XM1, drawn_XMK], class_XMK)
     others_KK = 1.0 - torch.eye(draws_XMK.shape[-1], dtype=torch.float64)
     compared_XMKK = others_KK if splits_ties else others_KK * (1 - labels.tie_KK)
     pairs_XM11 = compared_XMKK.sum((-2, -1), keepdim=True) / 2
@@ -181,8 +182,9 @@ def list_rows(
 
 def records(world: World, draws_XMK: Tensor, model: LabelModel = PLAIN) -> list[Record]:
     """A record for each draw, unlabelled: the labeller's exact utilities as scores, its margins, costs."""
-    utility_XMK = model.utility_XN(world)[torch.arange(world.prompts)[:, None, None], draws_XMK]
-    margin_XMKK = model.margins(utility_XMK, classes(world)[draws_XMK])
+    index_XM1 = torch.arange(world.prompts)[:, None, None]
+    utility_XMK = model.utility_XN(world)[index_XM1, draws_XMK]
+    margin_XMKK = model.in_world(world).margins(utility_XMK, world.class_XN[index_XM1, draws_XMK])
     return [
         Record(
             prompt=world.prompt_texts[x],

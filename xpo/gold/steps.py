@@ -16,7 +16,7 @@ from torch import Tensor
 
 from xpo.contracts import Row
 from xpo.data.record import Record
-from xpo.gold.labels import PLAIN, LabelModel, Labels, classes
+from xpo.gold.labels import PLAIN, LabelModel, Labels
 from xpo.gold.rows import array
 from xpo.gold.world import World
 
@@ -41,7 +41,8 @@ class Steps:
         )
         ref_XN = ref_logp_XN.double().exp()
         mass_XN = ref_XN @ below_NN.T
-        return cls(world, mass_XN, (ref_XN * model.utility_XN(world)) @ below_NN.T / mass_XN, model)
+        value_XN = (ref_XN * model.utility_XN(world)) @ below_NN.T / mass_XN
+        return cls(world, mass_XN, value_XN, model.in_world(world))
 
     def siblings(self) -> dict[tuple[int, ...], list[int]]:
         """Prefix -> the nodes that go on from it by one symbol."""
@@ -52,7 +53,7 @@ class Steps:
 
     def labels(self, nodes: Sequence[int]) -> Labels:
         """What the world's own labeller says of these next symbols, for every prompt."""
-        return self.model.labels(self.value_XN[:, nodes], classes(self.world)[nodes])
+        return self.model.labels(self.value_XN[:, nodes], self.world.class_XN[:, nodes])
 
     def rows(
         self, labels_of: Callable[[Sequence[int]], Labels] | None = None, splits_ties: bool = False
@@ -94,7 +95,7 @@ class Steps:
     def records(self, count: int, seed: int) -> list[Record]:
         """Drawn pairs of next symbols behind drawn prefixes, their values as scores; prompts take turns."""
         generator = torch.Generator().manual_seed(seed)
-        families, class_N = list(self.siblings().values()), classes(self.world)
+        families = list(self.siblings().values())
         reach_XF = torch.stack([self.mass_XN[:, nodes].sum(1) for nodes in families], 1)
         rounds = -(-count // self.world.prompts)
         records = []
@@ -109,7 +110,7 @@ class Steps:
                         prompt=prompt,
                         responses=tuple(f" {self.world.response_texts[n]}" for n in drawn),
                         scores=tuple(value_2.tolist()),
-                        margins=_lists(self.model.margins(value_2, class_N[drawn])),
+                        margins=_lists(self.model.margins(value_2, self.world.class_XN[x, drawn])),
                         where=f"gold:step {len(records) + 1}",
                     )
                 )

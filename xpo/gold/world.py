@@ -95,6 +95,21 @@ class World:
         """Trained tokens of each response, EOS included (int64)."""
         return torch.tensor([len(y) + 1 for y in self.responses])
 
+    @property
+    def rules(self) -> Any:
+        """Of a game, ``xpo.gold.game.Rules``; None where the reward says who wins."""
+        return None
+
+    @cached_property
+    def class_XN(self) -> Tensor:
+        """The class of each response, by its first symbol: rock, paper and scissors take turns."""
+        return torch.tensor([y[0] % constants.CLASSES for y in self.responses]).expand(self.prompts, -1)
+
+    @property
+    def excess(self) -> tuple[tuple[float, ...], ...]:
+        """By classes, what of the log-odds of winning is no difference of rewards; empty: nothing."""
+        return ()
+
     @cached_property
     def liking_XA(self) -> Tensor:
         """How much prompt x likes symbol a."""
@@ -150,6 +165,7 @@ class World:
             self.prompts, self.symbols + 1, self.symbols, generator=self._stream(_BASE), dtype=torch.float64
         )
         step = torch.log_softmax(constants.BASE_SCALE * noise, dim=-1)  # [x, last or start, next symbol]
+        step[:, self.symbols] = self._first_logp_XA(step[:, self.symbols])
         stop = torch.tensor(constants.BASE_STOP, dtype=torch.float64)
         columns = []
         for y in self.responses:
@@ -180,6 +196,10 @@ class World:
         allowed_TV[:-1, tokens.FIRST_SYMBOL : tokens.FIRST_SYMBOL + self.symbols] = True
         allowed_TV[1:, tokens.EOS_ID] = True
         return Support(allowed_TV)
+
+    def _first_logp_XA(self, drawn_XA: Tensor) -> Tensor:
+        """Of the base policy's first symbols, for those who do not take them as they are drawn."""
+        return drawn_XA
 
     def _stream(self, quantity: int) -> torch.Generator:
         return torch.Generator().manual_seed(1_000 * self.seed + quantity)
