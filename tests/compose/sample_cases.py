@@ -75,4 +75,22 @@ SAMPLE_CASES = [
     (["algo=rloo", "sft=parallel"], "is about given rows"),
     (["algo=rloo", "reward_level=token"], "says nothing of that"),
     (["algo=rloo", "reward_level=none"], "says nothing of that"),
+    # samples of another law than the one that is scored
+    (["algo=rloo", "sampling.top_p=0.9"], "sampling.top_p draws from another distribution"),
+    (
+        ["algo=rloo", "sampling.top_k=2", "sampling.min_new_tokens=1"],
+        "top_k and sampling.min_new_tokens draw",
+    ),
+    ([*RULE, "algo=grpo", "sampling.prompt_template='{prompt}!'"], "sampling.prompt_template draws from"),
+    # what is asked for and read by nobody
+    (["algo=raft", "schedule.rows=in_order"], "answers all prompts in each"),
+    (["algo=dapo", "reward.beta=0.5"], "reward.beta=0.5 would change nothing"),
+    (["algo=raft", "reward.beta=0.5", "reward.scale=2"], "reward.beta=0.5 and reward.scale=2.0 would change"),
+    (["algo=dpo", "reward=explicit", "reward.clip=1"], "reward.clip=1.0 would change nothing"),
+    (["algo=rloo", "reference.cache=false"], "reference.cache=false would change nothing"),
+    (
+        ["algo=rloo", "arity=pair", "sampling.responses=2", "arity.seed=3"],
+        "arity.seed=3 would change nothing",
+    ),
+    ([*RULE, "algo=rloo", "annotator.threshold=0.5"], "says which samples are good"),
 ]

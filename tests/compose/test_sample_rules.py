@@ -8,6 +8,7 @@ from xpo.compose import ConfigError, Refused, build, compose_config
 
 FILE = ["data=jsonl", "data.path=x"]
 SCORED = [*FILE, "annotator.path=x"]
+RULE = [*FILE, "annotator=rule", "annotator.rules=[{name: length, most: 5}]"]
 PARTS = ["algo=prm_rl", *FILE, "annotator.models=[{path: x}]"]
 
 REFUSED = [
@@ -54,6 +55,13 @@ ACCEPTED = [
     # cut part by part, so that places count
     [*PARTS, "advantage=group", "critic=none", "arity=list", "sampling.responses=4", "reward.clip=1"],
     [*PARTS, "advantage=returns", "critic=none", "policy_loss=clip"],
+    # what makes up for another law, and what the preset says itself
+    ["algo=rloo", "sampling.top_p=0.9", "objective.truncation=2"],
+    ["algo=raft", *RULE, "sampling.prompt_template='{prompt}!'", "sampling.top_p=0.9"],
+    ["algo=rloo", "divergence=none", "reference=none", "penalty=none"],  # its beta is not the user's
+    ["algo=rso", "reward.beta=0.5", "reference.cache=false"],
+    ["algo=ppo", "reward.beta=0.5", "reward.clip=1", "reward.scale=2"],
+    ["algo=rloo", *RULE, "feedback=binary", "annotator.threshold=0.5"],
 ]
 
 

@@ -68,7 +68,7 @@ def test_wrong_arguments_are_errors(pairs):
 def test_prompts_are_shown_where_responses_are_sampled(pairs, capsys):
     scored = ["algo=rloo", "annotator=rule", "annotator.rules=[{name: length, most: 5}]"]
     template = "sampling.prompt_template='Kindly: {prompt}'"
-    assert main([*pairs, *scored, template, "n=1"]) == 0
+    assert main([*pairs, *scored, template, "objective.truncation=2", "n=1"]) == 0
     text = capsys.readouterr().out
     assert "train prompt 0" in text and "train: 7 prompts" in text and "train prompt 1" not in text
     assert "4 responses sampled when it is its turn" in text and "response 0" not in text

@@ -18,6 +18,7 @@ from xpo.compose.rules import (
     shape,
     step,
     training,
+    unread,
     worth,
 )
 from xpo.compose.rules.reason import Reason, Rule
@@ -62,4 +63,5 @@ RULES: tuple[Rule, ...] = (
     *map(of_given_rows, parts.RULES),
     *map(of_samples, worth.RULES),
     *map(of_samples, on_policy.RULES),
+    *unread.RULES,
 )
