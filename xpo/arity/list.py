@@ -25,6 +25,10 @@ class List:
     keeps: ClassVar[frozenset[str]] = FEEDBACK
     needs_any: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores"})
 
+    def of_samples(self, size: int) -> tuple[int, int]:
+        """How wide the rows of so many samples of a prompt are, and how many they are at most."""
+        return size, 1
+
     def __call__(self, examples: Sequence[Example], counts: Counts) -> list[Example]:
         rows = []
         for item in examples:

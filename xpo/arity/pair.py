@@ -31,6 +31,10 @@ class Pair:
     keeps: ClassVar[frozenset[str]] = FEEDBACK
     needs_any: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels"})
 
+    def of_samples(self, size: int) -> tuple[int, int]:
+        """How wide the rows of so many samples of a prompt are, and how many they are at most."""
+        return 2, 1 if self.from_list == "random" else len(_CHOICES[self.from_list](size))
+
     def __call__(self, examples: Sequence[Example], counts: Counts) -> list[Example]:
         rng = random.Random(self.seed)
         rows = []

@@ -25,6 +25,10 @@ class Single:
     keeps: ClassVar[frozenset[str]] = frozenset({"labels", "scores", "demonstrations", "costs"})
     needs_any: ClassVar[frozenset[str]] = frozenset({"labels", "scores", "demonstrations"})
 
+    def of_samples(self, size: int) -> tuple[int, int]:
+        """How wide the rows of so many samples of a prompt are, and how many they are at most."""
+        return 1, size
+
     def __call__(self, examples: Sequence[Example], counts: Counts) -> list[Example]:
         rows = []
         for item in examples:

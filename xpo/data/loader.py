@@ -166,7 +166,7 @@ def totals_of(rows: Sequence[Row], micro_batches: int) -> StepTotals:
         tokens += row.weight * _tokens(row, none if row.demo is None else row.demo)
         scored_tokens += row.weight * _tokens(row, alike if row.mass is None else row.mass)
         prompt_tokens += row.weight * (len(row.prompt) - 1)  # the first token is never predicted
-    if not rows:  # nothing but fillers, whose sums are 0
+    if not sum(row.weight for row in rows):  # nothing but fillers, whose sums are 0
         return StepTotals(1.0, 1.0, micro_batches, 1.0, 1.0)
     return StepTotals(sum(row.weight for row in rows), tokens, micro_batches, prompt_tokens, scored_tokens)
 

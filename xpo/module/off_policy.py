@@ -12,6 +12,7 @@ from xpo.arrow import OffPolicy, Scores, Steps
 from xpo.contracts import Batch, Probes, Step
 from xpo.critic.base import Critic
 from xpo.module.policy import OptimizerOption, PolicyModule
+from xpo.reference.moving import Moving
 from xpo.reference.prepared import Prepared
 from xpo.run.metrics import Ratio
 from xpo.run.preference_metrics import preference_metrics
@@ -45,11 +46,16 @@ class OffPolicyModule(PolicyModule):
         self.scoring = scoring
         self.reference = reference
         self.critic = critic
+        self.average: Moving | None = None
         self.register_buffer("objective_memory", torch.zeros(arrow.objective.memory))
         self.register_buffer("weighting_memory", torch.zeros(arrow.weighting.memory))
         if reference.moving is not None:
             self.moving_reference = reference.moving  # its weights belong into checkpoints
         self._steps = Steps()
+
+    def follow(self, average: Moving) -> None:
+        """Let an average of the policy, which plays against it, follow it; it belongs into checkpoints."""
+        self.average = average
 
     def beside(self) -> tuple[Any, float]:
         if self.critic is None:
@@ -74,6 +80,8 @@ class OffPolicyModule(PolicyModule):
         step = self.trainer.global_step + 1  # Lightning counts it when this returns
         if self.reference.moving is not None:
             self.reference.moving.follow(step)
+        if self.average is not None:
+            self.average.follow(step)
         if self.critic is not None:
             self.critic.follow(step)
 

@@ -117,11 +117,17 @@ class Collector:
     clock: Clock = field(default_factory=Clock)
     counts: dict[str, int] = field(default_factory=dict)
 
-    def rollout(self, indices: Sequence[int], number: int) -> list[Answered]:
-        """Responses to these prompts; prompts whose responses are all alike make way for others."""
+    def rollout(self, indices: Sequence[int], number: int, again: int = 0) -> list[Answered]:
+        """Responses to these prompts; prompts whose responses are all alike make way for others.
+
+        ``again``: others are asked in their place, for the so manieth time.
+        """
         option = self.parts.sampling
         self.renew()
-        found = self.answers([self.prompts.train[i] for i in indices], f"{number}", option.responses)
+        asked = [self.prompts.train[i] for i in indices]
+        if again:
+            asked = self._others(len(asked), f"{number}*{again}")
+        found = self.answers(asked, f"{number}*{again}" if again else f"{number}", option.responses)
         if not getattr(option, "resample", 0):
             return found
         return self._telling(found, number, option)
@@ -132,26 +138,39 @@ class Collector:
         tries = 0
         while len(kept) < wanted and tries < option.resample:
             tries += 1
-            order = torch.randperm(len(self.prompts.train), generator=self._generator(f"{number}+{tries}"))
-            more = [self.prompts.train[i] for i in order[:wanted].tolist()]
-            found = self.answers(more, f"{number}+{tries}", option.responses)
+            draw = f"{number}+{tries}"
+            found = self.answers(self._others(wanted, draw), draw, option.responses)
             kept += [answer for answer in found if not answer.alike]
-        self._count("prompts drawn again", tries * wanted)
+        self.count("prompts drawn again", tries * wanted)
         if len(kept) < wanted:
-            self._count("rollouts at the cap", 1)
+            self.count("rollouts at the cap", 1)
             kept += [answer for answer in found if answer.alike]
         return kept[:wanted]
 
-    def answers(self, prompts: Sequence[Prompt], draw: str, number: int) -> list[Answered]:
-        """``number`` responses to each prompt, annotated. The same ``draw`` and policy give the same ones."""
+    def _others(self, number: int, draw: str) -> list[Prompt]:
+        """Drawn prompts, as many as there are at most."""
+        order = torch.randperm(len(self.prompts.train), generator=self._generator(draw))
+        return [self.prompts.train[i] for i in order[:number].tolist()]
+
+    def answers(
+        self, prompts: Sequence[Prompt], draw: str, number: int, alone: bool = False
+    ) -> list[Answered]:
+        """``number`` responses to each prompt, annotated. The same ``draw`` and policy give the same ones.
+
+        ``alone``: with nobody's beside them.
+        """
         ranks = self.ranks if distributed() else 1  # before a training connects them each draws all
         place = rank() if ranks > 1 else 0
         first, end = (len(prompts) * at // ranks for at in (place, place + 1))
         with self.clock("sample"):
             drawn = self.drawn(prompts[first:end], draw, number, first)
-            rivals = self._rivals(prompts[first:end], draw, first)
+            rivals = [] if alone else self._rivals(prompts[first:end], draw, first)
         with self.clock("annotate"):
-            found = self._annotated(prompts[first:end], drawn, rivals)
+            said = [
+                self._said(prompt, own, rivals[i] if rivals else (), () if alone else prompt.given)
+                for i, (prompt, own) in enumerate(zip(prompts[first:end], drawn.responses, strict=True))
+            ]
+            found = self._annotated(prompts[first:end], drawn, said)
         if ranks == 1:
             return found
         return rows_from_all_ranks(dict(zip(range(first, end), found, strict=True)))
@@ -184,13 +203,7 @@ class Collector:
         seeds(first, generator)
         return engine(self.policy, [prompt.shown for prompt in prompts], option, generator)
 
-    def _annotated(
-        self, prompts: Sequence[Prompt], drawn: Any, rivals: Sequence[Sequence[Sequence[int]]]
-    ) -> list[Answered]:
-        said = [
-            self._said(prompt, own, others)
-            for prompt, own, others in zip(prompts, drawn.responses, rivals, strict=True)
-        ]
+    def _annotated(self, prompts: Sequence[Prompt], drawn: Any, said: Sequence[Record]) -> list[Answered]:
         if self.parts.feedback.contrasts:
             which = self.parts.sampling.given
             records = [judged(r, len(p.given), which) for p, r in zip(prompts, said, strict=True)]
@@ -204,12 +217,14 @@ class Collector:
             found.append(Answered(prompt, responses, drawn.logps[i], done, record, worth))
         return found
 
-    def _said(self, prompt: Prompt, own: Sequence[Any], rivals: Sequence[Any]) -> Record:
+    def _said(
+        self, prompt: Prompt, own: Sequence[Any], rivals: Sequence[Any], given: Sequence[Any]
+    ) -> Record:
         """The policy's responses, then the rival's, then the data's."""
-        record = self.prompts.said(prompt, [*own, *rivals, *prompt.given])
+        record = self.prompts.said(prompt, [*own, *rivals, *given])
         if not rivals:
             return record
-        marks = (0.0,) * len(own) + (1.0,) * len(rivals) + (0.0,) * len(prompt.given)
+        marks = (0.0,) * len(own) + (1.0,) * len(rivals) + (0.0,) * len(given)
         return dataclasses.replace(record, rivals=marks)
 
     def _worth(self, record: Record, own: int) -> list[float]:
@@ -236,5 +251,6 @@ class Collector:
     def _generator(self, draw: str) -> torch.Generator:
         return torch.Generator().manual_seed(zlib.crc32(f"{self.parts.seed}/{draw}".encode()))
 
-    def _count(self, what: str, number: int) -> None:
+    def count(self, what: str, number: int) -> None:
+        """Add to what the run's manifest tells of its rollouts."""
         self.counts[what] = self.counts.get(what, 0) + number

@@ -3,49 +3,51 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-import torch
 
 from xpo.contracts import Batch, Row
 from xpo.data.collate import Collator
 from xpo.data.loader import totals_of
 from xpo.data.plan import Plan as RowPlan
 from xpo.data.plan import Sizes
-from xpo.module.on_policy import OnPolicyModule, Said
-from xpo.on_policy.collect import Answered, Collector
-from xpo.on_policy.experience import Rollout, table
+from xpo.module.off_policy import OffPolicyModule
+from xpo.module.on_policy import OnPolicyModule
+from xpo.on_policy.collect import Collector
 from xpo.on_policy.stream import Plan, RolloutStream
+from xpo.reference.ema import Ema
+from xpo.reference.moving import Moving
+from xpo.reference.prepared import Prepared
 from xpo.stages.align import checked, make_reference, measured
 from xpo.stages.alignment import Alignment
 from xpo.stages.fit import Job, fit
+from xpo.stages.raters import Fitter, Rater
 from xpo.stages.sampler import drawing, tempered
+from xpo.stages.samples import held_out_samples
 from xpo.stages.source import Rows
 
 
 def align_by_rollouts(alignment: Alignment, collector: Collector) -> dict[str, float]:
     """Train, evaluating before, between and after; the final metrics."""
     setting, c = alignment.setting, alignment.setting.composition
-    alignment = dataclasses.replace(alignment, policy=tempered(alignment.policy, c.sampling.temperature))
+    if c.objective.policy_gradient:  # what is reinforced is scored as it was drawn
+        alignment = dataclasses.replace(alignment, policy=tempered(alignment.policy, c.sampling.temperature))
     reference = make_reference(alignment, lasting=True)
-    drawing(collector, reference)
+    average = _average(alignment)
+    drawing(collector, reference, average)
     alignment = _checked(alignment, collector)
     plan = _plan(alignment, collector)
     steps = _steps(c, plan)
-    policy = alignment.policy
-    module = OnPolicyModule(
-        *(policy.model, alignment.arrow, policy.scoring, reference, c.optimizer, steps, alignment.critic),
-        batches_per_rollout=plan.steps * plan.micro_batches,
-    )
-    collator = alignment.collator()
-    rater = Rater(module, collector, collator, plan)
-    stream = RolloutStream(plan, steps, collator, rater, beside=_beside(alignment, collator))
+    module, stream = _training(alignment, collector, reference, plan, steps)
+    if average is not None:
+        module.follow(average)
 
-    def evaluate(model: Any = policy.model) -> Mapping[str, float]:
+    def evaluate(model: Any = alignment.policy.model) -> Mapping[str, float]:
         module.policy = model
         with c.trainer.autocast(module.device.type):
-            return {**_held_out(alignment, collector), **measured(alignment, model)}
+            if alignment.measure is None:
+                return held_out_samples(collector)
+            return measured(alignment, model)
 
     setting.manifest.record(
         sizes={
@@ -63,50 +65,29 @@ def align_by_rollouts(alignment: Alignment, collector: Collector) -> dict[str, f
     return metrics
 
 
-@dataclasses.dataclass
-class Rater:
-    """``rater(prompts, number)`` is a rollout: sampled, annotated, and scored by policy and reference."""
-
-    module: OnPolicyModule
-    collector: Collector
-    collator: Collator
-    plan: Plan
-
-    def __call__(self, indices: Sequence[int], number: int) -> Rollout:
-        module, collector = self.module, self.collector
-        settings = collector.parts.trainer
-        with settings.autocast(module.device.type):
-            answers = collector.rollout(indices, number)
-            rows = [answer.row() for answer in answers]
-            with collector.clock("score"):
-                experience = module.prepare(
-                    list(self._batches(rows)), _said(answers, collector, module.device)
-                )
-        module.sums.add("rollout/finished", *_finished(answers))
-        for phase, seconds in collector.clock.take().items():
-            module.sums.add(f"time/{phase}", torch.tensor(seconds))
-        return Rollout(rows, experience)
-
-    def _batches(self, rows: Sequence[Row]) -> Iterator[Batch]:
-        each = self.plan.each
-        for start in range(0, len(rows), each):
-            index = list(range(start, min(start + each, len(rows))))
-            chosen = [rows[i] for i in index]
-            yield self.collator(chosen, index, totals_of(chosen, 1)).to(self.module.device)
-
-
-def _said(answers: Sequence[Answered], collector: Collector, device: Any) -> Said:
-    part_NKT = None
-    if collector.parts.reward_level.of_parts:
-        part_NKT = table([answer.placed(collector.policy.tokenizer) for answer in answers]).to(device)
-    costs = [answer.record.costs for answer in answers]
-    given = [cost for cost in costs if cost is not None]
-    return Said(
-        torch.tensor([answer.values for answer in answers], device=device),
-        table([answer.logps for answer in answers]).to(device),
-        part_NKT=part_NKT,
-        cost_NK=torch.tensor(given, dtype=torch.float32, device=device) if len(given) == len(costs) else None,
+def _training(
+    alignment: Alignment, collector: Collector, reference: Prepared, plan: Plan, steps: int
+) -> tuple[OffPolicyModule, RolloutStream]:
+    """Who is trained, on what: rewards of samples, or rows that are made of them."""
+    policy, c, collator = alignment.policy, alignment.setting.composition, alignment.collator()
+    rest = (policy.scoring, reference, c.optimizer, steps, alignment.critic)
+    if not c.objective.policy_gradient:
+        module = OffPolicyModule(policy.model, alignment.rows_arrow, *rest)
+        return module, RolloutStream(plan, steps, collator, Fitter(module, collector), alignment.probes)
+    module = OnPolicyModule(
+        policy.model, alignment.arrow, *rest, batches_per_rollout=plan.steps * plan.micro_batches
     )
+    rater = Rater(module, collector, collator, plan)
+    return module, RolloutStream(plan, steps, collator, rater, beside=_beside(alignment, collator))
+
+
+def _average(alignment: Alignment) -> Moving | None:
+    """Of the policy, where that is who plays against it."""
+    kept = alignment.setting.composition.sampling.average
+    if kept is None:
+        return None
+    policy = alignment.policy
+    return Ema(rate=1 - kept).prepare(policy.model, policy.scoring, policy.tokenizer).moving
 
 
 class Demonstrations:
@@ -146,8 +127,11 @@ def _beside(alignment: Alignment, collator: Collator) -> Demonstrations | None:
 def _plan(alignment: Alignment, collector: Collector) -> Plan:
     c, prompts = alignment.setting.composition, collector.prompts
     longest = c.sampling.max_new_tokens if prompts.longest is None else prompts.longest
-    costs = tuple(len(prompt.ids) + c.sampling.responses * longest for prompt in prompts.train)
-    return Plan(costs, alignment.sizes, c.schedule.epochs, c.schedule.minibatches, alignment.ranks)
+    size = c.sampling.kept + c.sampling.rivals + (c.sampling.given != "none")
+    width, rows = (c.sampling.responses, 1) if c.objective.policy_gradient else c.arity.of_samples(size)
+    costs = tuple(len(prompt.ids) + width * longest for prompt in prompts.train)
+    epochs, minibatches = c.schedule.epochs, c.schedule.minibatches
+    return Plan(costs, alignment.sizes, epochs, minibatches, alignment.ranks, rows)
 
 
 def _steps(c: Any, plan: Plan) -> int:
@@ -165,43 +149,3 @@ def _checked(alignment: Alignment, collector: Collector) -> Alignment:
     done = checked(dataclasses.replace(alignment, rows=Rows(rows)))
     collector.clock.take()
     return dataclasses.replace(done, rows=alignment.rows)
-
-
-def _held_out(alignment: Alignment, collector: Collector) -> dict[str, float]:
-    """What samples for held-out prompts, one each, are like; nothing where it is known exactly.
-
-    What they are worth is said of single ones: among samples of one policy half of all comparisons is won.
-    """
-    if alignment.measure is not None or not collector.prompts.test:
-        return {}
-    prompts = collector.prompts.test[: alignment.setting.composition.eval.rows]
-    if _compares(collector.parts):
-        drawn = collector.drawn(prompts, "held out", 1)
-        return _ends([row[0] for row in drawn.responses], [row[0] for row in drawn.finished])
-    answers = collector.answers(prompts, "held out", 1)
-    collector.clock.take()
-    worth = sum(answer.values[0] for answer in answers) / len(answers)
-    ends = _ends([answer.responses[0] for answer in answers], [answer.finished[0] for answer in answers])
-    return {"eval/sample_score": worth, **ends}
-
-
-def _compares(parts: Any) -> bool:
-    """Whether a sample is worth something beside others only."""
-    return bool(
-        parts.annotator.compares
-        or parts.annotator.quadratic
-        or parts.reward_form.reads == "wins"
-        or parts.feedback.on_policy == "comparisons"
-    )
-
-
-def _ends(responses: Sequence[Sequence[int]], finished: Sequence[bool]) -> dict[str, float]:
-    return {
-        "eval/sample_length": sum(map(len, responses)) / len(responses),
-        "eval/sample_finished": sum(finished) / len(finished),
-    }
-
-
-def _finished(answers: Sequence[Answered]) -> tuple[torch.Tensor, float]:
-    ended = [float(done) for answer in answers for done in answer.finished]
-    return torch.tensor(sum(ended)), float(len(ended))

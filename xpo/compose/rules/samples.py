@@ -60,17 +60,11 @@ def _samples_are_renewed(c: Composition) -> Reason | None:
             f"{c.choice('schedule')} renews samples, and {c.choice('sampling')} draws none.",
             ("schedule", "sampling"),
         )
-    if c.schedule.online == c.objective.policy_gradient or not c.sampling.samples:
+    if c.schedule.online or not c.objective.policy_gradient or not c.sampling.samples:
         return None
-    if c.objective.policy_gradient:
-        return Reason(
-            f"{c.choice('objective')} needs samples of the policy as it stands, and {c.choice('schedule')} "
-            "does not renew them with every rollout.",
-            ("schedule", "objective"),
-        )
     return Reason(
-        f"{c.choice('schedule')} samples for a policy gradient, and {c.choice('objective')} is a loss of "
-        "given rows, which schedule=iterative renews in rounds.",
+        f"{c.choice('objective')} needs samples of the policy as it stands, and {c.choice('schedule')} "
+        "does not renew them with every rollout.",
         ("schedule", "objective"),
     )
 
