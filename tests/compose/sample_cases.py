@@ -84,6 +84,7 @@ SAMPLE_CASES = [
     ([*RULE, "algo=grpo", "sampling.prompt_template='{prompt}!'"], "sampling.prompt_template draws from"),
     # what is asked for and read by nobody
     (["algo=raft", "schedule.rows=in_order"], "answers all prompts in each"),
+    (["algo=rest", "sampling.share=[0.5,0.4,0.3,0.2]"], "for each of 4 rounds, and schedule=iterative has 3"),
     (["algo=dapo", "reward.beta=0.5"], "reward.beta=0.5 would change nothing"),
     (["algo=raft", "reward.beta=0.5", "reward.scale=2"], "reward.beta=0.5 and reward.scale=2.0 would change"),
     (["algo=dpo", "reward=explicit", "reward.clip=1"], "reward.clip=1.0 would change nothing"),

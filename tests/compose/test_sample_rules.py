@@ -9,6 +9,7 @@ from xpo.compose import ConfigError, Refused, build, compose_config
 FILE = ["data=jsonl", "data.path=x"]
 SCORED = [*FILE, "annotator.path=x"]
 RULE = [*FILE, "annotator=rule", "annotator.rules=[{name: length, most: 5}]"]
+SERVED = ["algo=rloo", *RULE, "sampling.server_folder=x"]
 PARTS = ["algo=prm_rl", *FILE, "annotator.models=[{path: x}]"]
 
 REFUSED = [
@@ -59,6 +60,7 @@ ACCEPTED = [
     ["algo=rloo", "sampling.top_p=0.9", "objective.truncation=2"],
     ["algo=raft", *RULE, "sampling.prompt_template='{prompt}!'", "sampling.top_p=0.9"],
     ["algo=rloo", "divergence=none", "reference=none", "penalty=none"],  # its beta is not the user's
+    ["algo=rest", "schedule.rounds=2"],  # nor are its shares
     ["algo=rso", "reward.beta=0.5", "reference.cache=false"],
     ["algo=ppo", "reward.beta=0.5", "reward.clip=1", "reward.scale=2"],
     ["algo=rloo", *RULE, "feedback=binary", "annotator.threshold=0.5"],
@@ -76,3 +78,17 @@ def test_a_default_that_no_option_takes_is_an_error() -> None:
         compose_config(["algo=dpo", "+hp.annotator.safety.weight=2"])
     made = compose_config(["algo=safe_rlhf", *FILE, "annotator.helpfulness=x", "annotator.cost=y"])
     assert made["annotator"]["apart"] is True  # the constraint charges costs, and nobody twice
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("sampling.server=localhost:8000/v1", "server: url must be like http://127.0.0.1:8000/v1"),
+        ("sampling.server=http://me:secret@host/v1", "server: url must have no user"),
+        ("sampling.served=other", "served=other is not read: server is null"),
+    ],
+)
+def test_a_server_has_an_address(setting: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        build(compose_config([*(SERVED if "server=" in setting else SERVED[:-1]), setting]))
+    assert "secret" not in str(caught.value)

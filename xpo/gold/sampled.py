@@ -55,7 +55,8 @@ def _read(parts: Any, exact: bool) -> frozenset[str]:
     """Settings that change what is made of samples."""
     alone = frozenset({"length_bias"}) if exact else _DRAWN
     of_scores = parts.feedback.on_policy != "labels"
-    if not exact and of_scores and parts.sampling.responses == 2:  # the scores of two are a comparison's
+    judged = parts.sampling.responses + parts.sampling.rivals
+    if not exact and of_scores and judged == 2:  # the scores of two are a comparison's
         alone |= _PAIRS
     margins = {"length_bias", "intransitivity"} if "margins" in needs_of(parts) else frozenset()
     return alone | margins | (_WINS if _wins_are_read(parts) else frozenset())

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 import torch
 
+from xpo.judge.address import checked_url
 from xpo.sampler.base import Draw
 
 
@@ -29,6 +30,7 @@ class Sampled:
     samples: ClassVar[bool] = True
     weight: ClassVar[float] = 0.0  # of the reference, beside the policy
     by_order: ClassVar[bool] = False  # which responses stay depends on the order of a prompt's alone
+    by_round: ClassVar[str] = ""  # its key that holds a value for each round
     rivals: ClassVar[int] = 0  # responses of another player beside the policy's
     mix: ClassVar[float] = 0.0  # of the reference in that player
     average: ClassVar[float | None] = None  # how slowly that player follows the policy; None: at once
@@ -50,12 +52,23 @@ class Sampled:
 
     def __post_init__(self) -> None:
         assert self.draw is not None, "raises for values out of range"
-        if self.server is None and self.server_folder is not None:
-            raise ValueError(f"server_folder={self.server_folder} is not read: server is null")
+        self._check_server()
         if not 0 <= self.missing_eos < float("inf"):
             raise ValueError(f"missing_eos must be at least 0 and finite, got {self.missing_eos}")
         if self.prompt_template is not None and "{prompt}" not in self.prompt_template:
             raise ValueError(f"prompt_template must hold {{prompt}}, got {self.prompt_template!r}")
+
+    def _check_server(self) -> None:
+        if self.server is not None:
+            try:
+                checked_url(self.server)
+            except ValueError as error:
+                raise ValueError(f"server: {error}") from None
+            return
+        if self.server_folder is not None:
+            raise ValueError(f"server_folder={self.server_folder} is not read: server is null")
+        if self.served != "policy":
+            raise ValueError(f"served={self.served} is not read: server is null")
 
     @property
     def draw(self) -> Draw:

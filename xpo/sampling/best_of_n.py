@@ -24,6 +24,7 @@ class BestOfN(Sampled):
 
     by_policy: ClassVar[bool] = False  # what is kept is not distributed as what the policy says
     reads_values: ClassVar[bool] = True  # which responses stay depends on what they are worth
+    by_round: ClassVar[str] = "share"
 
     keep: int | None = None
     share: tuple[float, ...] | None = None

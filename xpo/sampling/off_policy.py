@@ -17,6 +17,7 @@ class OffPolicy:
     weight: ClassVar[float] = 0.0  # of the reference, beside the policy
     by_policy: ClassVar[bool] = False  # what is trained on is distributed as what the policy says
     by_order: ClassVar[bool] = False  # which responses stay depends on the order of a prompt's alone
+    by_round: ClassVar[str] = ""  # its key that holds a value for each round
     rivals: ClassVar[int] = 0  # responses of another player beside the policy's
     given: ClassVar[str] = "none"  # which response of the data stands beside samples
     reads_values: ClassVar[bool] = False  # which responses stay depends on what they are worth

@@ -39,6 +39,19 @@ def _rows_of_rounds_are_given(c: Composition) -> Reason | None:
     )
 
 
+def _rounds_that_are_spoken_of_come(c: Composition) -> Reason | None:
+    key = c.sampling.by_round
+    if not key or not asked(c, "sampling", key) or len(vars(c.sampling)[key] or ()) <= c.schedule.rounds:
+        return None
+    values = vars(c.sampling)[key]
+    return Reason(
+        f"sampling.{key}={written(values)} has a value for each of {len(values)} rounds, and "
+        f"{c.choice('schedule')} has {c.schedule.rounds}.",
+        ("sampling", "schedule"),
+        fix=(f"sampling.{key}={written(values[: c.schedule.rounds])}",),
+    )
+
+
 def _the_reward_is_read_as_it_is_set(c: Composition) -> Reason | None:
     """What only a divergence, a policy gradient or a fitted reward reads."""
     if not c.reward.relabels:
@@ -99,7 +112,8 @@ def asked(c: Composition, group: str, *keys: str) -> tuple[str, ...]:
         if field.name not in keys:
             continue
         value = vars(part)[field.name]
-        if value != field.default and value != preset.get(field.name, field.default):
+        said = preset.get(field.name, field.default)
+        if value not in (field.default, tuple(said) if isinstance(said, list) else said):
             found.append(f"{group}.{field.name}={written(field.default)}")
     return tuple(found)
 
@@ -107,6 +121,7 @@ def asked(c: Composition, group: str, *keys: str) -> tuple[str, ...]:
 RULES: tuple[Rule, ...] = (
     _what_is_scored_is_what_was_drawn,
     _rows_of_rounds_are_given,
+    _rounds_that_are_spoken_of_come,
     _the_reward_is_read_as_it_is_set,
     _a_rollout_is_scored_once,
     _pairs_are_not_made,
