@@ -95,12 +95,13 @@ class Hand:
     budget: int = 10_000
     steps: int = 1
     value: float = 0.0
+    missing_eos: float = 0.0
 
     def __post_init__(self) -> None:
         table, price = by_text(self.answers, self.scores), by_text(self.answers, self.costs)
         parts = composed(*self.overrides)
         number = {len(row) for row in self.answers}
-        sampling = dataclasses.replace(parts.sampling, responses=max(number))
+        sampling = dataclasses.replace(parts.sampling, responses=max(number), missing_eos=self.missing_eos)
         self.parts = dataclasses.replace(parts, annotator=Told(table, price), sampling=sampling)
         self.policy = Policy(copy.deepcopy(model()), World().tokenizer(), Scoring())
         reference = standing(model(4) if self.moved else copy.deepcopy(model()))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from xpo.on_policy.collect import Collector
 from xpo.sampler.generate import Generate
 from xpo.sampler.policy import Policy
 from xpo.scoring.score import Scoring
-from xpo.stages import rollouts
+from xpo.stages.samples import held_out_samples
 
 TWO = [[5, EOS], [6, EOS]]
 ALIKE = [[7, EOS], [8, EOS]]
@@ -149,8 +148,7 @@ def held_out(annotator: Any, *overrides: str) -> dict[str, float]:
     told, collector = hand.parts.annotator, hand.collector
     collector.parts = dataclasses.replace(hand.parts, annotator=annotator(told.scores))
     collector.prompts = dataclasses.replace(collector.prompts, test=[prompt(1), prompt(1)])
-    setting = SimpleNamespace(composition=SimpleNamespace(eval=SimpleNamespace(rows=None)))
-    return rollouts._held_out(SimpleNamespace(measure=None, setting=setting), collector)  # type: ignore[arg-type]
+    return held_out_samples(collector)
 
 
 def test_held_out_samples_are_judged_where_one_alone_can_be() -> None:

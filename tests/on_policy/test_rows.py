@@ -21,6 +21,7 @@ from xpo.model.tokens import train_bpe
 from xpo.on_policy.collect import Answered
 from xpo.on_policy.rows import rows_of
 from xpo.sampling.best_of_n import BestOfN
+from xpo.sampling.on_policy import OnPolicy
 from xpo.sampling.rejection import Rejection
 
 SCORES = [[1.0, 4.0, 2.0, 3.0], [5.0, 5.5, 0.0, 0.5]]

@@ -42,8 +42,8 @@ def test_unequal_lengths_and_several_samples() -> None:
 
 def test_a_response_that_does_not_end_is_worth_less() -> None:
     cut = [[[5, 6, 7, 8, 9]]]
-    assert rewards("sampling.missing_eos=0.75", answers=cut) == [[[0, 0, 0, 0, 1.25]]]
-    assert rewards("sampling.missing_eos=0.75") == [[[0, 0, 0, 0, 2.0]]]
+    assert rewards(missing_eos=0.75, answers=cut) == [[[0, 0, 0, 0, 1.25]]]
+    assert rewards(missing_eos=0.75) == [[[0, 0, 0, 0, 2.0]]]
 
 
 def test_the_price_of_length_is_taken_off() -> None:
