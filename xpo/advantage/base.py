@@ -35,6 +35,7 @@ class Estimator(ABC):
     several: ClassVar[bool] = False  # needs at least two samples of each prompt
     reads_value: ClassVar[bool] = False  # needs value_BKT
     undiscounted: ClassVar[bool] = True  # later rewards count as much as earlier ones (may be a property)
+    divides: ClassVar[bool] = False  # by how far a prompt's own samples are apart (may be a property)
     to_go: ClassVar[bool] = False  # token t's advantage leaves out the rewards before t
 
     def __call__(

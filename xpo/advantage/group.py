@@ -46,6 +46,10 @@ class Group(Estimator):
         if self.eps is not None and not 0 <= self.eps < float("inf"):
             raise ValueError(f"eps must be null or at least 0 and finite, got {self.eps}")
 
+    @property
+    def divides(self) -> bool:
+        return self.scale != "none"
+
     def estimate(self, reward_BKT: Tensor, value_BKT: Tensor | None, mask_BKT: Tensor) -> Estimate:
         return Estimate(_centred_BK(reward_BKT, mask_BKT)[..., None].expand_as(reward_BKT))
 

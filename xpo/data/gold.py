@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Literal
 
 from xpo.annotator.base import Desk
 from xpo.gold import constants
+from xpo.gold.game import RULES, Game, Name
+from xpo.gold.game_refusals import game_refusal
 from xpo.gold.prefixes import prefix_refusal, takes_apart
 from xpo.gold.refusals import labels_refusal
 from xpo.gold.sampled import said_refusal, sampling_refusal
@@ -30,6 +32,8 @@ class Gold:
     ``responses`` per drawn record: null is 1 for single labels (2 where another than the world's own labeller
     gives them, who may know no more than which is better), 2 for pairs, 4 for lists. ``seed`` is the world's.
     ``demonstrations`` of the base policy: null is its exact probabilities, else so many draws.
+    ``game``: responses play against each other by their first symbols, and no reward says who wins
+    (``xpo.gold.game``). ``symbols``: null is 6, in a game one for each class.
     """
 
     provides: ClassVar[frozenset[str]] = frozenset({"gold rewards", "spans"})
@@ -37,12 +41,13 @@ class Gold:
 
     mode: Literal["population", "sampled"] = "population"
     prompts: int = constants.PROMPTS
-    symbols: int = constants.SYMBOLS
+    symbols: int | None = None
     max_symbols: int = constants.MAX_SYMBOLS
     seed: int = constants.SEED
     records: int | None = None
     responses: int | None = None
     demonstrations: int | None = None
+    game: Name | None = None
 
     def __post_init__(self) -> None:
         most = self.world().size
@@ -63,7 +68,11 @@ class Gold:
 
     def world(self) -> World:
         """The world itself."""
-        return World(self.prompts, self.symbols, self.max_symbols, self.seed)
+        if self.game is None:
+            symbols = constants.SYMBOLS if self.symbols is None else self.symbols
+            return World(self.prompts, symbols, self.max_symbols, self.seed)
+        symbols = len(RULES[self.game].classes) if self.symbols is None else self.symbols
+        return Game(self.prompts, symbols, self.max_symbols, self.seed, self.game)
 
     def answered(self) -> tuple[int, int]:
         """How often prompts are answered in all where rows are sampled before they are trained on."""
@@ -85,6 +94,9 @@ class Gold:
 
     def refusal(self, parts: Any) -> tuple[str, tuple[str, ...]] | None:
         """Why this composition would not read what it is given, and what would; None if it does."""
+        objection = None if self.game is None else game_refusal(parts, self._drawn_size(parts))
+        if objection is not None:
+            return objection
         if parts.sampling.samples:
             return (
                 self._unread(parts.schedule.online)
@@ -166,6 +178,15 @@ class Gold:
                 f"{parts.choice('arity')} would change nothing."
             )
         return None
+
+    def _drawn_size(self, parts: Any) -> int | None:
+        """Responses of a record whose labels are drawn; None where none are."""
+        if parts.sampling.samples:
+            sampling = parts.sampling
+            return sampling.responses + sampling.rivals + (sampling.given != "none")
+        if self.mode == "population":
+            return None
+        return self.row_size(parts) if parts.reward_level.ends else 2
 
     def row_size(self, parts: Any) -> int:
         """K of a drawn record."""

@@ -136,8 +136,10 @@ def pointwise_fit(win_CC: Tensor, mass_C: Tensor) -> Tensor:
         slope_C = (mass_CC * (win_CC.double() - said_CC)).sum(1)
         bend_CC = mass_CC * said_CC * (1 - said_CC)
         # a constant changes nothing that is fitted: mass_CC holds it still
-        step_C = torch.linalg.solve(bend_CC.sum(1).diag() - bend_CC + mass_CC, slope_C)
+        step_C, _ = torch.linalg.solve_ex(bend_CC.sum(1).diag() - bend_CC + mass_CC, slope_C)
+        if not step_C.isfinite().all():
+            break
         reward_C = reward_C + step_C
         if float(step_C.abs().max()) < _EXACT:
             return reward_C - (mass_C.double() * reward_C).sum()
-    raise ValueError(f"no scores fit these win probabilities within {_MOST} steps: is anyone sure to win?")
+    raise ValueError("no finite scores fit these win probabilities: is anyone sure to win?")

@@ -1,4 +1,9 @@
-"""What a policy gradient ends at in the gold world: pi* of E[what samples are worth] - beta D_f."""
+"""What a policy gradient ends at in the gold world.
+
+On scores: pi* of E[what samples are worth] - beta D_f. On win probabilities in a game, with reverse KL: where
+the policy is its own best answer, pi = ref exp(P(y > pi) / tau) / Z, the Nash policy of the game that is
+regularised by tau KL(pi || ref) for each player (Munos et al. 2023, arXiv 2312.00886, section 5).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +24,16 @@ def reinforced(parts: Any, labels: Labels, ref_logp_XN: Tensor) -> Tensor | None
     advantages, win rates against the policy itself, a reference that moves, another sampler or a policy that
     is sampled at another temperature move it.
     """
-    return parts.reward.score(labels.score_K) if is_exact(parts) else None
+    if not is_exact(parts) or _moved(parts, labels):
+        return None
+    return parts.reward.score(labels.score_K)
+
+
+def _moved(parts: Any, labels: Labels) -> bool:
+    """Whether drawn scores of two have another mean: the labeller moved them apart, or let them tie."""
+    model = parts.annotator.label_model
+    exact = model is None or model.exact
+    return parts.sampling.responses == 2 and not exact and bool(labels.reward_K is None or labels.ties)
 
 
 def is_exact(parts: Any) -> bool:
@@ -53,3 +67,38 @@ def _gradient_is_exact(parts: Any) -> bool:
 
 def _worth_is_known(parts: Any) -> bool:
     return bool(parts.feedback.on_policy == "scores" and parts.reward_form.reads == "scores")
+
+
+def temperature(parts: Any) -> float | None:
+    """tau of the regularised game that a policy gradient plays; None where it plays none.
+
+    Rewards P(y > pi) / scale with the penalty beta have tau = beta scale. Where a prompt's K samples are
+    judged against each other, and their baseline is of them too, a sample that wins lowers what the others
+    have: its advantage holds K / (K - 1) times its win rate beside its penalty, so that tau is (K - 1) / K
+    of that.
+    """
+    penalty, sampling = parts.penalty, parts.sampling
+    plays = (
+        parts.objective.policy_gradient
+        and parts.reward_form.reads == "wins"
+        and parts.feedback.on_policy == "scores"
+        and parts.divergence.linear
+        and penalty.in_reward
+        and penalty.target is None
+    )
+    if not plays or parts.reward.clip is not None:
+        return None
+    size = sampling.responses
+    among = (size - 1) / size if parts.advantage.several and not sampling.rivals else 1.0
+    return parts.reward.beta * parts.reward.scale * among
+
+
+def self_play(parts: Any) -> float | None:
+    """The same, where the regularised Nash policy is what the run ends at; None where that is not known.
+
+    A rival that is mixed with the reference is another opponent than the policy. Dividing by the deviation of
+    samples that are judged against each other moves the zero.
+    """
+    if parts.sampling.mix or parts.advantage.divides or parts.constraint.applies:
+        return None
+    return temperature(parts) if _penalty_is_exact(parts) and _gradient_is_exact(parts) else None

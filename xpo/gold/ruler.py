@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,9 +13,13 @@ from torch import Tensor
 
 from xpo import registry
 from xpo.contracts import Divergence
+from xpo.gold.average import Average
 from xpo.gold.evaluate import distances, exact_logp, metrics, world_batch
+from xpo.gold.game import Game
+from xpo.gold.game_metrics import duality_gap, exploitability, regularised_gap, relative_entropy
 from xpo.gold.labels import Labels
 from xpo.gold.prefixes import prefix_batch, prefix_metrics, prefix_rows, takes_apart
+from xpo.gold.reinforced import temperature
 from xpo.gold.scorer_metrics import pairwise_metrics, pointwise_metrics
 from xpo.gold.target import Target, expectation, population_target
 from xpo.gold.world import World
@@ -85,6 +90,20 @@ class Ruler:
         found = self._metrics(exact_logp(model, decoded, self._batch))
         return found | {"gold/without_critic/reward": own}
 
+    def mark(self, model: Any, path: Path, turn: int | None = None) -> dict[str, float]:
+        """``gold/average/...``: of the mean of policies at the ends of rounds, ``model`` being the newest.
+
+        ``path`` keeps them, so that a resumed run agrees; ``turn`` is the round's number, from 1. Nothing
+        where the world is no game.
+        """
+        if not isinstance(self.world, Game):
+            return {}
+        logp_XN = exact_logp(model, self.scoring, self._batch)
+        average = Average.load(path, logp_XN)
+        average.add(logp_XN, turn)
+        average.save(path)
+        return average.metrics(self.world.win_XNN)
+
     def _of_judge(self, opinions: tuple[Opinion, ...]) -> dict[str, float]:
         """Of the mean of the members' scores, or of log-odds; labels that nobody knows judge nothing."""
         labels = self._labelling.labels
@@ -111,6 +130,8 @@ class Ruler:
         if self._parts.sampling.samples:
             base_XN = self.world.base_logp_XN.exp()
             found["common/retain_nll"] = -float((base_XN * logp_XN.clamp(min=-1e4)).sum(1).mean())
+        if isinstance(self.world, Game):
+            found |= self._of_game(self.world, logp_XN)
         if self._parts.constraint.applies:
             found["gold/cost"] = expectation(logp_XN, self.world.cost_XN)
             if self.target is not None:
@@ -123,3 +144,18 @@ class Ruler:
         others = [apart[name] for name in apart if self.divergences[name] is not target.divergence]
         found["gold/kl_to_nearest_other"] = min(others)
         return found | {f"gold/kl_to/{name}": value for name, value in apart.items()}
+
+    def _of_game(self, world: Game, logp_XN: Tensor) -> dict[str, float]:
+        """In the game as it is; the regularised one is played with the labels' win probabilities."""
+        nash_C = torch.tensor(world.rules.nash, dtype=torch.float64)
+        nash_XC = nash_C.log().expand(world.prompts, -1)
+        found = {
+            "gold/exploitability": exploitability(world.win_XNN, logp_XN),
+            "gold/duality_gap": duality_gap(world.win_XNN, logp_XN),
+            "gold/nash_kl": float(relative_entropy(nash_XC, world.by_class(logp_XN).log()).mean()),
+        }
+        labels, tau = self._labelling.labels, temperature(self._parts)
+        if labels is not None and tau is not None:
+            gap = regularised_gap(labels.win_KK, logp_XN, self.ref_logp_XN, tau)
+            found["gold/regularised_gap"] = gap
+        return found

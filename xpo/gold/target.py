@@ -27,8 +27,10 @@ from torch import Tensor
 from xpo.contracts import Divergence
 from xpo.gold.constrained import OPTIMA, Problem
 from xpo.gold.fitted import fitted_reward, relabels_exactly
+from xpo.gold.game import Game
+from xpo.gold.game_metrics import beats, regularised_nash
 from xpo.gold.labels import PLAIN, Labels
-from xpo.gold.reinforced import reinforced
+from xpo.gold.reinforced import reinforced, self_play
 from xpo.gold.world import World
 
 BOUND = 80.0
@@ -86,6 +88,9 @@ def population_target(
 
 def _reinforced(world: World, ref_logp_XN: Tensor, parts: Any, labels: Labels | None) -> Target | None:
     labels = PLAIN.of_world(world, ref_logp_XN) if labels is None else labels
+    tau = self_play(parts)
+    if isinstance(world, Game) and tau is not None and not _offset_N(world, parts).any():
+        return _self_played(world, ref_logp_XN, labels, tau)
     reward_XN = reinforced(parts, labels, ref_logp_XN)
     if reward_XN is None:
         return None
@@ -97,6 +102,16 @@ def _reinforced(world: World, ref_logp_XN: Tensor, parts: Any, labels: Labels | 
         return None
     problem = Problem(ref_logp_XN, reward_XN, world.cost_XN, beta, parts.constraint.limit)
     return Target(OPTIMA[parts.constraint.form](problem).logp_XN, reward_XN, beta, None)
+
+
+def _self_played(world: Game, ref_logp_XN: Tensor, labels: Labels, tau: float) -> Target:
+    """Responses of one first symbol win alike, so that the reference decides between them."""
+    alike_NA = torch.nn.functional.one_hot(torch.tensor([y[0] for y in world.responses])).double()
+    first_XA = torch.log(ref_logp_XN.double().exp() @ alike_NA)
+    win_XAA = labels.win_KK[:, : world.symbols, : world.symbols]  # responses of one symbol come first
+    nash_XA = regularised_nash(win_XAA, first_XA, tau)
+    logp_XN = ref_logp_XN + (nash_XA - first_XA) @ alike_NA.T
+    return Target(logp_XN, beats(labels.win_KK, logp_XN), tau, None)
 
 
 def has_target(parts: Any, drawn: bool = False) -> bool:

@@ -95,11 +95,6 @@ class World:
         """Trained tokens of each response, EOS included (int64)."""
         return torch.tensor([len(y) + 1 for y in self.responses])
 
-    @property
-    def rules(self) -> Any:
-        """Of a game, ``xpo.gold.game.Rules``; None where the reward says who wins."""
-        return None
-
     @cached_property
     def class_XN(self) -> Tensor:
         """The class of each response, by its first symbol: rock, paper and scissors take turns."""

@@ -26,6 +26,11 @@ LINES = (
     Line("gold/reward_share", "share of the highest reward", percent=True, short="reward share"),
     Line("gold/divergence", "divergence from the reference"),
     Line("gold/kl_to_optimum", "KL(optimum || policy)", short="KL from optimum"),
+    Line("gold/exploitability", "exploitability"),
+    Line(
+        "gold/average/exploitability", "exploitability of the mean over rounds", short="mean exploitability"
+    ),
+    Line("gold/regularised_gap", "exploitability of the regularised game", short="regularised gap"),
     Line("gold/cost", "cost"),
     Line("gold/win_rate", "win rate against the reference", percent=True),
     Line("gold/pair_accuracy", "pairs ordered as labelled", percent=True, short="pair accuracy"),
@@ -55,6 +60,7 @@ SWEEP_METRICS = (
     "gold/gap_closed",
     "gold/reward_share",
     "gold/kl_to_optimum",
+    "gold/exploitability",
     "eval/sample_score",
     "eval/accuracy",
     "eval/sign_accuracy",

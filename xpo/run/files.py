@@ -35,10 +35,15 @@ def output_folder(path: Path, key: str = "hydra.run.dir") -> Path:
 
 
 def write_text(path: Path, text: str) -> Path:
+    """Write a file atomically, as ``write_bytes`` does."""
+    return write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
     """Write a file atomically: a reader, or a run that is killed, never sees half of it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content)
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
