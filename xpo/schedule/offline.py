@@ -18,3 +18,4 @@ class Offline:
     rounds: ClassVar[int] = 1
     chunks: ClassVar[bool] = False  # rounds train on different rows
     by_difficulty: ClassVar[bool] = False
+    replay: ClassVar[int] = 0  # rounds whose samples are trained on again

@@ -22,6 +22,7 @@ class Online:
     rounds: ClassVar[int] = 1
     chunks: ClassVar[bool] = False  # rounds train on different rows
     by_difficulty: ClassVar[bool] = False
+    replay: ClassVar[int] = 0  # rounds whose samples are trained on again
 
     epochs: int = 1
     minibatches: int = 1

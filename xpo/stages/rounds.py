@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -22,28 +22,72 @@ from xpo.run.say import say
 from xpo.scoring.parts import evaluating
 from xpo.stages.align import align, make_reference
 from xpo.stages.alignment import Alignment, Turn
+from xpo.stages.history import History
 
 
 def align_in_rounds(alignment: Alignment) -> dict[str, float]:
-    """All rounds that are not finished yet, each from the last one's policy; the last one's metrics."""
+    """All rounds that are not finished yet, each from the last one's policy; the result's metrics."""
     schedule = alignment.setting.composition.schedule
     if schedule.rounds == 1:
-        draws = alignment.setting.composition.sampling.weight > 0
+        draws = _draws(alignment)
         return align(_renewed(alignment, 1, make_reference(alignment, lasting=True) if draws else None))
     chunks = [] if alignment.renew is not None else _chunks(alignment)
     option = alignment.setting.composition.reference
     lasting = None if option.renewed else make_reference(alignment, lasting=True)
+    start = _kept(alignment) if schedule.restarts else {}
     done = _resume(alignment, lasting)
-    metrics: dict[str, float] = {}
+    history = History(alignment.setting.checkpoints / "rounds.json", done)
     for number in range(done + 1, schedule.rounds + 1):
-        here = _renewed(alignment, number, lasting)
+        here = dataclasses.replace(alignment, turn=Turn(number, schedule.rounds), reference=lasting)
+        if lasting is None and (start or _draws(alignment)):  # of the policy as the round before left it
+            here = dataclasses.replace(here, reference=make_reference(alignment, lasting=True))
+        here = _renewed(here, number, here.reference)
         if chunks:
             here = dataclasses.replace(here, rows=dataclasses.replace(here.rows, train=chunks[number - 1]))
         say(f"round {number} of {schedule.rounds}: {len(here.rows.train)} rows")
-        metrics = align(dataclasses.replace(here, turn=Turn(number, schedule.rounds), reference=lasting))
+        _put(alignment, start)
+        history.add(align(_slower(here, schedule.lr_decay ** (number - 1))))
         if number < schedule.rounds:
             _save(alignment, lasting, number)
-    return metrics
+    return _chosen(alignment, history, lasting)
+
+
+def _draws(alignment: Alignment) -> bool:
+    """Whether the reference draws responses, or has a part in it."""
+    sampling = alignment.setting.composition.sampling
+    return bool(sampling.weight or sampling.mix)
+
+
+def _slower(alignment: Alignment, factor: float) -> Alignment:
+    """With so much of the learning rate."""
+    setting, c = alignment.setting, alignment.setting.composition
+    optimizer = dataclasses.replace(c.optimizer, lr=c.optimizer.lr * factor)
+    changed = dataclasses.replace(setting, composition=dataclasses.replace(c, optimizer=optimizer))
+    return dataclasses.replace(alignment, setting=changed)
+
+
+def _chosen(alignment: Alignment, history: History, reference: Prepared | None) -> dict[str, float]:
+    """The metrics of the run's result, whose weights the policy has then."""
+    schedule = alignment.setting.composition.schedule
+    if schedule.keep_best is None:
+        return history.rounds[-1]
+    best = history.best(schedule.keep_best)
+    say(f"the result is round {best} of {schedule.rounds}, by {schedule.keep_best}")
+    if best < schedule.rounds:
+        _load(_path(alignment, best), _parts(alignment, reference))
+    return history.rounds[best - 1]
+
+
+def _kept(alignment: Alignment) -> dict[str, dict[str, torch.Tensor]]:
+    """Copies of all weights that a round changes, as they are now."""
+    parts = _parts(alignment, None)
+    return {name: {k: v.detach().clone() for k, v in _trained(part).items()} for name, part in parts.items()}
+
+
+def _put(alignment: Alignment, weights: Mapping[str, dict[str, torch.Tensor]]) -> None:
+    for name, part in _parts(alignment, None).items():
+        if name in weights:
+            part.load_state_dict(weights[name], strict=False)
 
 
 def _renewed(alignment: Alignment, number: int, reference: Prepared | None) -> Alignment:
