@@ -17,11 +17,13 @@ from xpo.registry import register
 @register("feedback", "contrast")
 @dataclass(frozen=True)
 class Contrast:
-    """The demonstration is preferred over each of the samples; samples are not compared with each other.
+    """The best responses are preferred over each of the others; neither are compared among themselves.
 
-    Chen et al. 2024, arXiv 2401.01335, eq. 4.7 (SPIN), for samples that are given: the best response of a
-    record (``chosen``, the highest rank or score) is its demonstration. Raises ``DataError`` for records
-    that do not say which one it is.
+    Chen et al. 2024, arXiv 2401.01335, eq. 4.7 (SPIN): the best response of a record (``chosen``, the highest
+    rank or score) is its demonstration, the others are samples of the model. Where a run samples, nobody
+    judges: a demonstration of the data (``sampling.given=best``) stands above all samples, what people reject
+    (``sampling.given=worst``) below them, Duan et al. 2024, arXiv 2403.03419, eq. 3. Raises ``DataError`` for
+    records that do not say which one is best.
     """
 
     gives: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "demonstrations"})
@@ -45,11 +47,12 @@ def _example(record: Record) -> Example:
             "feedback=demonstration arity=single"
         )
     order = best_first(merit)
-    others = len(order) - 1
-    first = [0.0] + [1 / others] * others if others else [0.0]
-    prefer = [first, *([0.0] * len(order) for _ in range(others))]
-    good = [0.5] + [0.0] * others
-    bad = [0.0] + [0.5 / others] * others if others else [0.0]
+    best = sum(merit[k] == merit[order[0]] for k in order)
+    others = len(order) - best
+    above = [0.0] * best + [1 / (best * others) for _ in range(others)]
+    prefer = [above] * best + [[0.0] * len(order)] * others
+    good = [0.5 / best] * best + [0.0] * others
+    bad = [0.0] * best + [0.5 / others for _ in range(others)]
     # said of the record, not of this contrast
     bare = dataclasses.replace(record, scores=None, wins=None, margins=None, costs=None)
     return example(ordered(bare, order), tuple(map(tuple, prefer)), good, bad)
