@@ -166,7 +166,7 @@ class OffPolicy:
             share = share + self.sft.weight * likelihood
             metrics["nll_loss"] = (likelihood.detach(), part)
         if self.anchor.applies:
-            above, below = self.anchor(batch, reward_BK, scores.token)
+            above, below = self.anchor(batch, reward_BK, {**scores.token, "logp": scores.logp_BKT})
             share = share + self.anchor.weight * above / below
             metrics["anchor_loss"] = ((above / below).detach(), part)
         if not self.divergence.linear:

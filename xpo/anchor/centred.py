@@ -25,6 +25,7 @@ class Centred:
 
     applies: ClassVar[bool] = True
     needs: ClassVar[frozenset[str]] = frozenset({"comparisons"})
+    needs_rivals: ClassVar[bool] = False  # samples of another player
     needs_reference: ClassVar[bool] = False
     reads_reward: ClassVar[bool] = True  # what the objective eats
     reads_tokens: ClassVar[bool] = False  # next-token distributions

@@ -16,6 +16,7 @@ class NoAnchor:
 
     applies: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset()
+    needs_rivals: ClassVar[bool] = False  # samples of another player
     needs_reference: ClassVar[bool] = False
     reads_reward: ClassVar[bool] = False  # what the objective eats
     reads_tokens: ClassVar[bool] = False  # next-token distributions

@@ -24,6 +24,7 @@ class RetainKL:
 
     applies: ClassVar[bool] = True
     needs: ClassVar[frozenset[str]] = frozenset({"demonstrations"})
+    needs_rivals: ClassVar[bool] = False  # samples of another player
     needs_reference: ClassVar[bool] = True
     reads_reward: ClassVar[bool] = False  # what the objective eats
     reads_tokens: ClassVar[bool] = True  # next-token distributions

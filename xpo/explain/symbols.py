@@ -39,6 +39,7 @@ SYMBOLS = {
     "prefer": "K x K masses: response i was preferred over response j; they sum to 1 over a prompt",
     "good": "mass of a response labelled good",
     "bad": "mass of a response labelled bad",
+    "opponent": "1 for a sample of another player, else 0",
     "demo": "mass of a response as a demonstration",
     "share": "how much a response counts among those of its prompt; they sum to 1",
     "head": "what the trained head says of a response, or of two (log-odds that i beats j)",

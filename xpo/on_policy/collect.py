@@ -84,7 +84,7 @@ class Answered:
             self.prompt.ids,
             self.responses,
             scores=self.values,
-            costs=self.record.costs,
+            costs=None if self.record.costs is None else self.record.costs[: len(self.responses)],
             source=self.record.where,
         )
 

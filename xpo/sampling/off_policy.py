@@ -20,5 +20,7 @@ class OffPolicy:
     by_round: ClassVar[str] = ""  # its key that holds a value for each round
     rivals: ClassVar[int] = 0  # responses of another player beside the policy's
     mix: ClassVar[float] = 0.0  # of the reference in that player
+    average: ClassVar[float | None] = None  # how slowly that player follows the policy
+    mix: ClassVar[float] = 0.0  # of the reference in that player
     given: ClassVar[str] = "none"  # which response of the data stands beside samples
     reads_values: ClassVar[bool] = False  # which responses stay depends on what they are worth

@@ -61,7 +61,7 @@ def _said(answers: Sequence[Answered], collector: Collector, device: Any) -> Sai
     part_NKT = None
     if collector.parts.reward_level.of_parts:
         part_NKT = table([answer.placed(collector.policy.tokenizer) for answer in answers]).to(device)
-    costs = [answer.record.costs for answer in answers]
+    costs = [answer.row().costs for answer in answers]
     given = [cost for cost in costs if cost is not None]
     return Said(
         torch.tensor([answer.values for answer in answers], device=device),

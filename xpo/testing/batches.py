@@ -109,6 +109,7 @@ def toy(rows: int = 4, responses: int = 3, tokens: int = 5, ragged: bool = True,
         win_BKK=win,
         margin_BKK=uniform(rows, responses, responses),
         cost_BK=2 * uniform(rows, responses) - 1,
+        rival_BK=(torch.arange(responses) % 2).expand(rows, responses) * present,
     )
     return Toy(batch, logp, ref_logp, 3 * uniform(rows, responses) - 3.5, -uniform(rows, 4))
 

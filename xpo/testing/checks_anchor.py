@@ -16,7 +16,9 @@ from xpo.testing.tools import differ, gradient, require, same, variants
 def _term(anchor: Any, t: Toy) -> Tensor:
     """The rows' share of the term, without its weight."""
     above, below = anchor(
-        t.batch, t.reward_BK, {s.name: t.token_BKT(s.name) for s in anchor.token_statistics}
+        t.batch,
+        t.reward_BK,
+        {"logp": t.logp_BKT} | {s.name: t.token_BKT(s.name) for s in anchor.token_statistics},
     )
     require(float(below) > 0, f"the denominator is {below}")
     return above / below

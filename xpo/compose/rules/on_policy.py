@@ -20,7 +20,9 @@ def _rows_hold_the_samples(c: Composition) -> Reason | None:
             fix=() if wanted is None else (f"sampling.responses={wanted}",),
         )
     if size < 2 and (
-        c.advantage.several or c.reward_form.reads == "wins" or c.feedback.on_policy == "comparisons"
+        c.advantage.several
+        or (c.reward_form.reads == "wins" and not c.sampling.rivals)
+        or c.feedback.on_policy == "comparisons"
     ):
         group = (
             "advantage"

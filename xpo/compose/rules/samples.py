@@ -26,7 +26,7 @@ def _a_gradient_has_samples(c: Composition) -> Reason | None:
 
 
 def _a_reference_draws(c: Composition) -> Reason | None:
-    if not c.sampling.weight or c.reference.given:
+    if not (c.sampling.weight or c.sampling.mix) or c.reference.given:
         return None
     return Reason(
         f"{c.choice('sampling')} draws from the reference, and {c.choice('reference')} has none.",
@@ -37,9 +37,9 @@ def _a_reference_draws(c: Composition) -> Reason | None:
 def _a_server_is_kept_up_to_date(c: Composition) -> Reason | None:
     if not c.sampling.samples or c.sampling.server is None:
         return None
-    if c.sampling.weight:
+    if c.sampling.weight or c.sampling.rivals:
         return Reason(
-            f"{c.choice('sampling')} mixes the policy with its reference token by token, and sampling.server "
+            f"{c.choice('sampling')} draws from the policy and from others, and sampling.server "
             "draws from one model.",
             ("sampling",),
             fix=("sampling.server=null", "sampling.server_folder=null"),
@@ -74,7 +74,7 @@ def _samples_have_texts(c: Composition) -> Reason | None:
     if not c.sampling.samples:
         return None
     wrong = {
-        "feedback": c.feedback.contrasts,
+        "feedback": c.feedback.contrasts and c.sampling.given == "none",
         "reward_level": c.reward_level.of_parts and not c.objective.policy_gradient,
         "reward": c.reward.trains_head,
     }
@@ -89,7 +89,7 @@ def _samples_have_texts(c: Composition) -> Reason | None:
 
 
 def _somebody_judges_new_ones(c: Composition) -> Reason | None:
-    if not c.sampling.samples or "labels" not in c.annotator.needs:
+    if not c.sampling.samples or "labels" not in c.annotator.needs or c.feedback.contrasts:
         return None
     return Reason(
         f"{c.choice('annotator')} has the data's own labels, or asks a person, and samples are new: let a "
@@ -99,7 +99,7 @@ def _somebody_judges_new_ones(c: Composition) -> Reason | None:
 
 
 def _several_are_judged_together(c: Composition) -> Reason | None:
-    if not c.sampling.samples or not c.annotator.compares or c.sampling.responses > 1:
+    if not c.sampling.samples or not c.annotator.compares or _together(c) > 1:
         return None
     return Reason(
         f"{c.choice('annotator')} compares a prompt's responses, and "
@@ -110,7 +110,7 @@ def _several_are_judged_together(c: Composition) -> Reason | None:
 
 
 def _what_is_kept_is_compared(c: Composition) -> Reason | None:
-    if not c.sampling.samples or c.objective.policy_gradient or c.sampling.kept > 1:
+    if not c.sampling.samples or c.objective.policy_gradient or c.sampling.kept + _together(c, 0) > 1:
         return None
     compared = {
         "objective": "comparisons" in c.objective.needs,
@@ -125,6 +125,63 @@ def _what_is_kept_is_compared(c: Composition) -> Reason | None:
                 fix=("sampling.keep=4",) if c.sampling.reads_values else ("sampling.responses=4",),
             )
     return None
+
+
+def _together(c: Composition, own: int | None = None) -> int:
+    """How many responses of a prompt are judged, of the policy (``own`` of them) and of others."""
+    own = c.sampling.responses if own is None else own
+    return own + c.sampling.rivals + (c.sampling.given != "none")
+
+
+def _others_are_read(c: Composition) -> Reason | None:
+    """Responses of another player and of the data, which a policy gradient does not train on."""
+    if not c.sampling.samples or not c.objective.policy_gradient:
+        return None
+    if c.sampling.given != "none":
+        return Reason(
+            f"{c.choice('objective')} is the score function of samples, and sampling.given="
+            f"{c.sampling.given} sets a response of the data beside them.",
+            ("sampling", "objective"),
+            fix=("sampling.given=none",),
+        )
+    if not c.sampling.rivals or c.reward_form.reads == "wins":
+        return None
+    return Reason(
+        f"{c.choice('sampling')} draws what the policy's samples are to win against, and "
+        f"{c.choice('reward_form')} judges each alone.",
+        ("reward_form", "sampling"),
+    )
+
+
+def _an_average_follows(c: Composition) -> Reason | None:
+    if c.sampling.average is None or c.schedule.online:
+        return None
+    return Reason(
+        f"sampling.average={c.sampling.average:g} follows the policy step by step, and "
+        f"{c.choice('schedule')} draws before it trains.",
+        ("schedule", "sampling"),
+        fix=("sampling.average=null",),
+    )
+
+
+def _rivals_are_pushed_down(c: Composition) -> Reason | None:
+    if not c.anchor.needs_rivals or c.sampling.rivals:
+        return None
+    return Reason(
+        f"{c.choice('anchor')} is about samples of another player, and {c.choice('sampling')} draws none.",
+        ("anchor", "sampling"),
+    )
+
+
+def _earlier_samples_are_kept(c: Composition) -> Reason | None:
+    if not c.schedule.replay or c.sampling.samples:
+        return None
+    return Reason(
+        f"schedule.replay={c.schedule.replay} trains on samples of earlier rounds again, and "
+        f"{c.choice('sampling')} draws none.",
+        ("schedule", "sampling"),
+        fix=("schedule.replay=0",),
+    )
 
 
 def _prices_are_read(c: Composition) -> Reason | None:
@@ -174,6 +231,10 @@ RULES: tuple[Rule, ...] = (
     _somebody_judges_new_ones,
     _several_are_judged_together,
     _what_is_kept_is_compared,
+    _others_are_read,
+    _an_average_follows,
+    _rivals_are_pushed_down,
+    _earlier_samples_are_kept,
     _prices_are_read,
     _parts_are_set,
 )
