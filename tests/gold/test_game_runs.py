@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from xpo.compose import Refused, build, compose_config
+from xpo.data.gold import Gold as Data
 from xpo.data.record import Record
 from xpo.gold import reinforced as reinforced_module
 from xpo.gold.game import Game
@@ -52,9 +53,12 @@ def test_what_a_game_does_not_read_is_refused(arguments: list[str], said: str, f
     build(compose_config([*arguments, GAME, *caught.value.nearest]))
 
 
-def test_symbols_are_as_many_as_classes() -> None:
-    with pytest.raises(ValueError, match="symbols of game=cycle must be 3"):
-        build(compose_config(["algo=dpo", "data.game=cycle", "data.symbols=5"]))
+def test_the_data_option_has_one_symbol_for_each_class() -> None:
+    assert Data().world().symbols == 6
+    assert Data(game="condorcet").world() == Game(symbols=5)
+    assert Data(game="cycle", prompts=2).world() == Game(2, 3, name="cycle")
+    with pytest.raises(ValueError, match=r"game=condorcet must be 5, one for each .*y\*, z, R, P, S, got 6"):
+        Data(game="condorcet", symbols=6)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xpo.gold.reinforced import is_exact
+from xpo.gold.reinforced import is_exact, self_play
 
 if TYPE_CHECKING:
     from xpo.compose.composition import Composition
@@ -94,6 +94,9 @@ def _worth(c: Composition) -> str:
 
 def gradient_optimum(c: Composition) -> str | None:
     """What a policy gradient's rest is the optimum of; None where nothing is claimed."""
+    tau = self_play(c)
+    if tau is not None:
+        return f"the Nash policy of the game in which each player pays {tau:g} KL(policy || reference)"
     if not is_exact(c) or (c.constraint.applies and not c.divergence.linear):
         return None
     if c.constraint.applies:

@@ -99,6 +99,7 @@ def self_play(parts: Any) -> float | None:
     A rival that is mixed with the reference is another opponent than the policy. Dividing by the deviation of
     samples that are judged against each other moves the zero.
     """
-    if parts.sampling.mix or parts.advantage.divides or parts.constraint.applies:
+    others = parts.sampling.mix or parts.advantage.divides
+    if others or parts.constraint.applies or parts.length.has_offset:
         return None
     return temperature(parts) if _penalty_is_exact(parts) and _gradient_is_exact(parts) else None

@@ -77,6 +77,8 @@ def population_target(
     if reward_XN is None or float((reward_XN.amax(1) - reward_XN.amin(1)).max()) >= parts.objective.fit_limit:
         return None
     fitted_XN = reward_XN - _offset_N(world, parts)
+    if _adds_up(parts):
+        fitted_XN = parts.schedule.rounds * fitted_XN
     beta, divergence = parts.reward.beta, parts.divergence
     given, averages = parts.reference.given, parts.length.averages
     if given and not averages and divergence.regularises:
@@ -89,7 +91,7 @@ def population_target(
 def _reinforced(world: World, ref_logp_XN: Tensor, parts: Any, labels: Labels | None) -> Target | None:
     labels = PLAIN.of_world(world, ref_logp_XN) if labels is None else labels
     tau = self_play(parts)
-    if isinstance(world, Game) and tau is not None and not _offset_N(world, parts).any():
+    if isinstance(world, Game) and tau is not None:
         return _self_played(world, ref_logp_XN, labels, tau)
     reward_XN = reinforced(parts, labels, ref_logp_XN)
     if reward_XN is None:
@@ -132,7 +134,19 @@ def has_target(parts: Any, drawn: bool = False) -> bool:
         and not parts.length.several
         and parts.reward_level.ends
         and not (parts.feedback.contrasts and not _contrasts_exactly(parts))
-        and (parts.reference.cacheable or not parts.reference.given)
+        and (parts.reference.cacheable or not parts.reference.given or _adds_up(parts))
+    )
+
+
+def _adds_up(parts: Any) -> bool:
+    """Whether each round starts from, and is held by, what the one before it came to: rewards add up."""
+    return bool(
+        parts.reference.renewed
+        and parts.schedule.rounds > 1
+        and parts.divergence.linear
+        and parts.divergence.regularises
+        and parts.objective.fits == "log_odds"
+        and not parts.length.averages
     )
 
 
