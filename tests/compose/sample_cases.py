@@ -93,5 +93,11 @@ SAMPLE_CASES = [
         ["algo=rloo", "arity=pair", "sampling.responses=2", "arity.seed=3"],
         "arity.seed=3 would change nothing",
     ),
+    ([*RULE, "algo=rloo", "sft=none", "data.on_long_row=drop"], "data.on_long_row=drop is not read"),
+    ([*RULE, "algo=raft", "sft=none", "data.max_response_length=99"], "max_response_length=99 is not read"),
+    ([*RULE, "algo=dro", "sampling=on_policy", "data.standardise_scores=true"], "draws new responses"),
+    ([*FILE, "algo=dpo", "data.format=prompts"], "reads no responses"),
+    ([*FILE, "algo=rlhf_instructgpt", "data.format=prompts"], "that run: data.format=prompts reads no"),
+    (["algo=rloo", "annotator=rule", "annotator.rules=[{name: answer}]"], "needs answers, but data=gold"),
     ([*RULE, "algo=rloo", "annotator.threshold=0.5"], "says which samples are good"),
 ]

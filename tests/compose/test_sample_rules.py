@@ -61,6 +61,9 @@ ACCEPTED = [
     ["algo=raft", *RULE, "sampling.prompt_template='{prompt}!'", "sampling.top_p=0.9"],
     ["algo=rloo", "divergence=none", "reference=none", "penalty=none"],  # its beta is not the user's
     ["algo=rest", "schedule.rounds=2"],  # nor are its shares
+    ["algo=rloo", *RULE, "data.on_long_row=drop"],  # of demonstrations
+    [*FILE, "algo=rlhf_instructgpt", "sft=none", "data.max_response_length=99"],  # of the reward model's rows
+    ["algo=rloo", *FILE, "annotator=rule", "annotator.rules=[{name: answer}]", "data.format=prompts"],
     ["algo=rso", "reward.beta=0.5", "reference.cache=false"],
     ["algo=ppo", "reward.beta=0.5", "reward.clip=1", "reward.scale=2"],
     ["algo=rloo", *RULE, "feedback=binary", "annotator.threshold=0.5"],

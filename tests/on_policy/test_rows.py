@@ -157,8 +157,10 @@ def test_an_answer_to_messages_is_a_turn(tokenizer: Any) -> None:
 
 def test_prompts_come_once_with_their_end_and_their_template(tokenizer: Any) -> None:
     records = [Record("of them", ("a", "b"), ranks=(0, 1)), Record("of them", ("c",)), Record("the", ())]
-    found, cut = prompts_of(records, tokenizer, OnPolicy(prompt_template="Then: {prompt}"), 4)
-    assert [p.record for p in found] == [Record("of them", ()), Record("the", ())] and cut == 2
+    counts = Counts()
+    found = prompts_of(records, tokenizer, OnPolicy(prompt_template="Then: {prompt}"), 4, counts)
+    assert [p.record for p in found] == [Record("of them", ()), Record("the", ())] and counts.kept == 2
+    assert counts.dropped == {"prompt that came before": 1} and counts.noted == {"start of the prompt cut": 2}
     whole = rendered_ids(tokenizer, "Then: of them")
     assert found[0].shown == (whole[0], *whole[-3:]) and len(found[0].ids) <= 4
 

@@ -67,6 +67,15 @@ class Labeller:
     cut: ClassVar[str] = ""  # its key that says from where on a response is good
     label_model: ClassVar[Any] = None  # the xpo.gold.labels.LabelModel that draws its labels, if it is that
 
+    @property
+    def reads(self) -> Sequence[tuple[str, str]]:
+        """Key and path of each saved model that it reads, which must be there when a run begins."""
+        return ()
+
+    def contradicts(self, one: Record, other: Record) -> bool:
+        """Whether two rows with the same prompt cannot both be judged by."""
+        return False
+
     @abstractmethod
     def judge(self, records: Sequence[Record], desk: Desk) -> Iterator[Verdict]:
         """One verdict for each record, in their order."""

@@ -39,6 +39,11 @@ class PreferenceModel(Labeller):
             raise ValueError(f"tokens must be at least 1, got {self.tokens}")
         compares_pairs(self.path, KEY)
 
+    @property
+    def reads(self) -> Sequence[tuple[str, str]]:
+        """Which models."""
+        return ((KEY, self.path),)
+
     def fingerprint(self, desk: Desk) -> str:
         """The model's hash."""
         return repr((type(self).__name__, hash_of(self.path, KEY)))

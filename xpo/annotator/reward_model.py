@@ -64,6 +64,11 @@ class RewardModel(Labeller):
     def paths(self) -> tuple[str, ...]:
         return (self.path,) if isinstance(self.path, str) else self.path
 
+    @property
+    def reads(self) -> Sequence[tuple[str, str]]:
+        """Which models."""
+        return tuple((KEY, path) for path in self.paths)
+
     def fingerprint(self, desk: Desk) -> str:
         """The models' hashes, in any order, and what is made of their scores."""
         models = sorted(hash_of(path, KEY) for path in self.paths)

@@ -14,7 +14,7 @@ from xpo.compose.errors import ConfigError
 from xpo.compose.typed import WrongType, fit
 from xpo.data.record import Record
 from xpo.registry import names, register
-from xpo.rule.base import Rule
+from xpo.rule.base import ReadsAnswer, Rule
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,21 @@ class RuleAnnotator(Labeller):
     def cuts_scores(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether a threshold says which responses are good."""
         return self.threshold is not None
+
+    @property
+    def needs(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Right answers, where a rule compares with them."""
+        return frozenset({"answers"} if self._readers else ())
+
+    def contradicts(self, one: Record, other: Record) -> bool:
+        """Whether a rule compares with the right answer, and the two say different ones."""
+        if one.answer is None or other.answer is None:
+            return False
+        return any(not rule.agree(one.answer, other.answer) for rule in self._readers)
+
+    @property
+    def _readers(self) -> list[ReadsAnswer]:
+        return [entry.rule for entry in self._weighted if isinstance(entry.rule, ReadsAnswer)]
 
     def judge(self, records: Sequence[Record], desk: Desk) -> Iterator[Verdict]:
         for record in records:

@@ -63,6 +63,11 @@ class Safety(Labeller):
         _check_reward(scores_alone(self.helpfulness, HELPFULNESS), f"{HELPFULNESS}={self.helpfulness}")
         _check_cost(scores_alone(self.cost, COST), f"{COST}={self.cost}")
 
+    @property
+    def reads(self) -> Sequence[tuple[str, str]]:
+        """Which models."""
+        return (HELPFULNESS, self.helpfulness), (COST, self.cost)
+
     def fingerprint(self, desk: Desk) -> str:
         """Both models' hashes, and how they are weighed."""
         models = hash_of(self.helpfulness, HELPFULNESS), hash_of(self.cost, COST)

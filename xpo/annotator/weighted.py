@@ -62,6 +62,11 @@ class Weighted(Labeller):
     def members(self) -> tuple[Member, ...]:
         return tuple(_member(place, dict(entry)) for place, entry in enumerate(self.models))
 
+    @property
+    def reads(self) -> Sequence[tuple[str, str]]:
+        """Which models."""
+        return tuple((KEY, member.path) for member in self.members)
+
     def fingerprint(self, desk: Desk) -> str:
         """The models' hashes, and what is made of them."""
         told = [(hash_of(m.path, KEY), m.weight, m.mean, m.std) for m in self.members]

@@ -37,11 +37,24 @@ def describe(kind: Any) -> str:
     if kind is type(None):
         return "null"
     if get_origin(kind) is tuple:
-        return f"a list of {describe(get_args(kind)[0])}"
+        return f"a list of {_plural(get_args(kind)[0])}"
     if get_origin(kind) is dict:
         return "a mapping"
-    names = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
-    return names.get(kind, str(kind))
+    return _NAMES[kind][0] if kind in _NAMES else str(kind)
+
+
+_NAMES = {
+    float: ("a number", "numbers"),
+    int: ("a whole number", "whole numbers"),
+    bool: ("true or false", "true or false"),
+    str: ("a text", "texts"),
+}
+
+
+def _plural(kind: Any) -> str:
+    if get_origin(kind) is dict:
+        return "mappings"
+    return _NAMES[kind][1] if kind in _NAMES else describe(kind)
 
 
 def _choice(value: Any, allowed: tuple[Any, ...]) -> Any:

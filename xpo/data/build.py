@@ -142,9 +142,13 @@ def prepare(
 def prepare_demonstrations(
     pipeline: Pipeline, tokenizer: Any, splits: Splits, window: int | None, progress: Progress | None = None
 ) -> list[Row]:
-    """The demonstrations alone, which no annotator labels, where the rest has to wait for the policy."""
+    """The demonstrations alone, which no annotator labels, where the rest has to wait for the policy.
+
+    A prompt without a response demonstrates nothing.
+    """
     stage = _Stage(pipeline, tokenizer, _limits(pipeline, window), progress)
     source = splits.demonstrations if splits.given else splits.train
+    source = [record for record in source if record.responses]
     return stage.demonstrations(source, Counts(), pipeline.whole(splits))
 
 

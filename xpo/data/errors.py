@@ -16,3 +16,11 @@ class BadRow(DataError):
         self.kind = kind
         hint = f"\nA valid row: {example}" if example else ""
         super().__init__(f"{where}: {problem}{hint}\n(data.on_bad_row=skip counts such rows and goes on)")
+
+
+class BarePrompt(DataError):
+    """A prompt without responses, where given ones are trained on; ``where`` is its file and line."""
+
+    def __init__(self, where: str, why: str) -> None:
+        self.where = where
+        super().__init__(f"{where}: a prompt without responses, and {why}")

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, ClassVar, Literal
 
 from xpo.annotator.base import Desk
-from xpo.arrows import arrow_of
 from xpo.compose.errors import did_you_mean
 from xpo.data.columns import FORMATS, columns_of, detect, misspelt, names
 from xpo.data.counts import Counts
@@ -18,6 +17,7 @@ from xpo.data.lines import Raw
 from xpo.data.parse import parse
 from xpo.data.parts import SEPARATOR, require_wrong_steps, separator
 from xpo.data.record import Record, Splits
+from xpo.data.refusals import refusal
 from xpo.data.splits import held_out, mark_shared, shuffled
 from xpo.data.standardise import standardised
 from xpo.data.truncate import Limits
@@ -41,7 +41,9 @@ class Jsonl:
     naming file, line and column.
     """
 
-    provides: ClassVar[frozenset[str]] = frozenset({"labels", "spans", "texts"})  # what may be needed
+    provides: ClassVar[frozenset[str]] = frozenset(
+        {"labels", "spans", "texts", "answers"}
+    )  # what may be needed
     certain_labels: ClassVar[bool] = True  # who is preferred is said without a probability
     support: ClassVar[None] = None  # responses are any text
 
@@ -106,13 +108,7 @@ class Jsonl:
 
     def refusal(self, parts: Any) -> tuple[str, tuple[str, ...]] | None:
         """Files fit any composition as far as can be known before they are read; unread settings do not."""
-        if self.standardise_scores and "scores" not in arrow_of(parts).needs:
-            text = f"data.standardise_scores is not read: {parts.choice('objective')} reads no scores."
-            return text, ("data.standardise_scores=false",)
-        if self.pretraining is not None and not parts.pretraining.applies:
-            text = f"data.pretraining={self.pretraining} is not read: {parts.choice('pretraining')}."
-            return text, ("data.pretraining=null",)
-        return None
+        return refusal(self, parts)
 
     def open(self, parts: Any, desk: Desk) -> Any:
         """The run's source of rows; ``parts`` is its composition, ``desk`` its annotator's."""

@@ -122,7 +122,9 @@ def _prompts(values: Values, where: str) -> Record:
     """A question alone, for runs that sample."""
     prompt = _prompt(values)
     assert prompt is not None, "it is required"
-    return Record(_nonempty(prompt, "prompt"), (), where=where)
+    if not prompt or (not isinstance(prompt, str) and not prompt[-1].content):
+        raise Malformed("empty prompt", "column 'prompt' is empty: there is nothing to answer")
+    return Record(prompt, (), where=where)
 
 
 def _demonstration(values: Values, where: str) -> Record:

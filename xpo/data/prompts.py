@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xpo.data.beside import given_ids
+from xpo.data.counts import Counts
 from xpo.data.errors import DataError
 from xpo.data.record import Example, Message, Record, Text
 from xpo.data.render import rendered
@@ -44,17 +45,18 @@ class Prompts:
 
 
 def prompts_of(
-    records: Iterable[Record], tokenizer: Any, sampling: Any, longest: int
-) -> tuple[list[Prompt], int]:
-    """Each prompt once, its start cut where it is longer than ``longest`` tokens; how many were cut.
+    records: Iterable[Record], tokenizer: Any, sampling: Any, longest: int, counts: Counts
+) -> list[Prompt]:
+    """Each prompt once, its start cut where it is longer than ``longest`` tokens; ``counts`` tells of both.
 
     Where ``sampling`` sets responses of the data beside samples: once with each of them.
     """
     found: list[Prompt] = []
-    cut, seen, template = 0, set(), sampling.prompt_template
+    seen, template = set(), sampling.prompt_template
     for record in records:
         given = given_ids(record, sampling.given, tokenizer, sampling.max_new_tokens)
         if (record.prompt, given) in seen:
+            counts.drop("prompt that came before")
             continue
         seen.add((record.prompt, given))
         bare = dataclasses.replace(
@@ -63,9 +65,10 @@ def prompts_of(
         )  # fmt: skip
         ids = _ids(record.prompt, tokenizer)
         shown = ids if template is None else _ids(_wrapped(record.prompt, template), tokenizer)
-        cut += max(len(ids), len(shown)) > longest
+        counts.note("start of the prompt cut", max(len(ids), len(shown)) > longest)
         found.append(Prompt(_end(ids, longest), _end(shown, longest), bare, given))
-    return found, cut
+    counts.kept = len(found)
+    return found
 
 
 def room_of(limits: Limits, window: int, new: int) -> int:

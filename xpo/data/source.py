@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -11,11 +12,12 @@ from typing import Any
 from xpo.annotator.base import Desk, content_key
 from xpo.arrows import arrow_of
 from xpo.data.build import Pipeline, Prepared, prepare, prepare_demonstrations, texts
-from xpo.data.counts import table
-from xpo.data.errors import DataError
+from xpo.data.counts import Counts, table
+from xpo.data.errors import BarePrompt, DataError
 from xpo.data.label import Labelled, label, objection
 from xpo.data.notice import check_steps, no_labels_yet, nothing_to_imitate, one_class
 from xpo.data.prompts import Prompts, prompts_of, room_of, said_in_text
+from xpo.data.questions import check_questions
 from xpo.data.record import Record, Splits
 from xpo.run.progress import Bar, progress
 from xpo.run.say import say
@@ -30,6 +32,7 @@ class FileSource:
 
     tokenizer = None
     support = None
+    renews = False
 
     def __init__(self, option: Any, parts: Any, desk: Desk) -> None:
         self._pipeline = Pipeline(
@@ -44,7 +47,9 @@ class FileSource:
         self._parts = parts
         self._needs = arrow_of(parts).needs
         self._splits: Splits = option.read()
-        if not parts.sampling.samples:
+        if parts.sampling.samples:
+            check_questions((*self._splits.train, *self._splits.test), parts.annotator)
+        else:
             _check_answered((*self._splits.train, *self._splits.test))
         self._positive = parts.choice("margin") if parts.margin.positive_scores else None
         self.demonstrations_given = self._splits.given
@@ -53,6 +58,7 @@ class FileSource:
         self._waits = parts.annotator.needs_policy or parts.sampling.samples
         self._labelled = None if self._waits else self._label(self._desk)
         self._prepared: Prepared | None = None
+        self._asked: dict[str, Counts] = {}  # of prompts that are to be answered
 
     def texts(self) -> Iterable[str]:
         return texts(self._splits)
@@ -69,7 +75,9 @@ class FileSource:
             return Rows(rows, why=why)
         if not self._splits.given:
             no_labels_yet(self._splits.train, self._parts)
-        return Rows(prepare_demonstrations(self._pipeline, self._model[0], self._splits, self._model[1]))
+        rows = prepare_demonstrations(self._pipeline, self._model[0], self._splits, self._model[1])
+        bare = not any(record.responses for record in self._splits.train)
+        return Rows(rows, why="the rows are prompts alone" if bare and not rows else "")
 
     def pretraining(self) -> Rows:
         return Rows(self._ready.pretraining)
@@ -109,9 +117,14 @@ class FileSource:
         """The prompts of the rows, whatever else they hold; those that leave no room to answer are cut."""
         tokenizer, window = self._model
         longest = room_of(self._pipeline.data.limits(window), window, sampling.max_new_tokens)
-        train, cut = prompts_of(self._splits.train, tokenizer, sampling, longest)
-        test, cut_too = prompts_of(self._splits.test, tokenizer, sampling, longest)
-        say(f"{len(train)} prompts to answer, {len(test)} held out; the start of {cut + cut_too} was cut")
+        splits = {"train": self._splits.train, "test": self._splits.test}
+        counts = {split: copy.deepcopy(self._splits.counts.get(split, Counts())) for split in splits}
+        train, test = (
+            prompts_of(records, tokenizer, sampling, longest, counts[split])
+            for split, records in splits.items()
+        )
+        say(f"{len(train)} prompts to answer, {len(test)} held out\n{table(counts)}")
+        self._asked = counts
         return Prompts(train, test, said_in_text(tokenizer))
 
     def measure(self, start: Policy) -> None:
@@ -126,7 +139,8 @@ class FileSource:
 
     def counts(self) -> Mapping[str, Any]:
         if self._sampling.samples:
-            return {name: tally.as_dict() for name, tally in self._splits.counts.items()}
+            counts = {**self._splits.counts, **self._asked}
+            return {name: tally.as_dict() for name, tally in counts.items()}
         return {name: tally.as_dict() for name, tally in self._ready.counts.items()}
 
     @property
@@ -140,9 +154,10 @@ class FileSource:
 def _check_answered(records: Iterable[Record]) -> None:
     bare = next((record for record in records if not record.responses), None)
     if bare is not None:
-        raise DataError(
-            f"{bare.where}: a prompt without responses, and this combination trains on responses that are "
-            "given: add them (xpo explain says which columns), or sample them (sampling=on_policy)"
+        raise BarePrompt(
+            bare.where,
+            "this combination trains on responses that are given: add them (xpo explain says which columns), "
+            "or sample them (sampling=on_policy)",
         )
 
 

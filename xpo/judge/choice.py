@@ -97,6 +97,11 @@ class Asking:
                 "max_cost needs both prices (price_per_million_prompt_tokens, ..._completion_tokens)"
             )
 
+    @property
+    def reads(self) -> tuple[tuple[str, str], ...]:
+        """The model of this machine, if it is that which is asked."""
+        return () if self.path is None else (("annotator.path", self.path),)
+
     @contextlib.contextmanager
     def open(self, desk: Desk) -> Iterator[Backend]:
         """``with self.open(desk) as backend``: what was spent is said at its end, and the model let go."""

@@ -7,14 +7,20 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from xpo.registry import register
-from xpo.rule.base import RuleError
+from xpo.rule.base import ReadsAnswer, RuleError
+
+NO_ANSWER = (
+    "this row has no answer to compare with: add a column 'answer', or name it with "
+    "data.columns.answer=theirs (of rows that are prompt and answer alone, the answer is read as a "
+    "demonstration unless data.format=prompts)"
+)
 
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d{1,4})?|(?<![\w.])[-+]?\.\d+")
 
 
 @register("rule", "answer")
 @dataclass(frozen=True)
-class Answer:
+class Answer(ReadsAnswer):
     """1 if the response's answer is that of the row's column ``answer``, else 0.
 
     Without ``marker`` the answer is the last number of a text. With one (``"####"``, ``"The answer is"``) it
@@ -32,10 +38,7 @@ class Answer:
 
     def __call__(self, prompt: str, response: str, answer: str | None) -> float:
         if answer is None:
-            raise RuleError(
-                "this row has no answer to compare with: add a column 'answer', or name it with "
-                "data.columns.answer=theirs"
-            )
+            raise RuleError(NO_ANSWER)
         if self.marker is None:
             right = last_number(answer)
             if right is None:
@@ -44,8 +47,17 @@ class Answer:
                 )
             return float(last_number(response) == right)
         given = after(response, self.marker)
-        right = after(answer, self.marker)
-        return float(given is not None and equal(given, answer if right is None else right))
+        return float(given is not None and equal(given, self._right(answer, self.marker)))
+
+    def agree(self, one: str, other: str) -> bool:
+        """Whether two columns' answers are the same, as responses are compared with them."""
+        if self.marker is None:
+            return last_number(one) == last_number(other)
+        return equal(self._right(one, self.marker), self._right(other, self.marker))
+
+    def _right(self, answer: str, marker: str) -> str:
+        found = after(answer, marker)
+        return answer if found is None else found
 
 
 def last_number(text: str) -> Decimal | None:

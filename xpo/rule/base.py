@@ -11,6 +11,14 @@ class RuleError(UserError):
     """A rule has nothing to say about a row; the annotator adds which row it is."""
 
 
+class ReadsAnswer:
+    """Of rules that compare with the row's right answer: every row must have one."""
+
+    def agree(self, one: str, other: str) -> bool:
+        """Whether two rows say the same is right."""
+        return one == other
+
+
 class Rule(Protocol):
     """A number for one response: higher is better. ``answer`` is the row's right answer, if it has one.
 

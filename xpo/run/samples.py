@@ -91,13 +91,17 @@ def sample_records(
 def generate(
     policy: Policy, prompts: Sequence[Sequence[int]], settings: Generation, *, sample: bool
 ) -> list[list[int]]:
-    """One response per prompt as token ids, EOS included where it came; the random state stays as it was."""
+    """One response per prompt as token ids, EOS included where it came; the random state stays as it was.
+
+    The model's window ends them too.
+    """
     from transformers import GenerationConfig, LogitsProcessorList
 
     ends, width = policy.ends, max(map(len, prompts))
     choice = {"temperature": settings.temperature, "top_p": settings.top_p, "top_k": 0} if sample else {}
+    window = int(policy.model.config.get_text_config().max_position_embeddings)
     config = GenerationConfig(
-        max_new_tokens=settings.max_new_tokens,
+        max_new_tokens=max(1, min(settings.max_new_tokens, window - width)),
         do_sample=sample,
         eos_token_id=sorted(ends),
         pad_token_id=policy.pad,

@@ -52,14 +52,19 @@ class Server:
         """What is not OpenAI's stands beside /v1."""
         return self.url.removesuffix("/v1")
 
-    def check(self, policy: Policy, prompt: Sequence[int], draw: Draw) -> None:
-        """Raises ``UserError`` unless the server can give what is asked for."""
+    def meet(self) -> None:
+        """Raises ``UserError`` unless the server is there and serves the model."""
         stop = threading.Event()
         self.ask("GET", f"{self.root}/health", None, lambda text: None, stop)
         names = self.ask("GET", f"{self.url}/models", None, _served, stop)
         name = self.endpoint.model
         if name not in names:
             raise UserError(f"{self.url} serves {', '.join(names) or 'no model'}, not {name}")
+
+    def check(self, policy: Policy, prompt: Sequence[int], draw: Draw) -> None:
+        """Raises ``UserError`` unless the server can give what is asked for."""
+        self.meet()
+        stop = threading.Event()
         one = dataclasses.replace(draw, responses=1, top_k=1, top_p=1.0, max_new_tokens=1, min_new_tokens=0)
         ((_, (logp,), _),) = self.completions(policy, prompt, one, stop, seed=0)
         if logp < -1e-6 and not (draw.whole and draw.temperature == 1):

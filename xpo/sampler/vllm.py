@@ -65,6 +65,11 @@ class Vllm:
             [[done for _, _, done in row] for row in rows],
         )
 
+    def meet(self) -> None:
+        """``UserError`` unless the server is there and serves the model: nothing has to be loaded for it."""
+        with Server.of(self.endpoint, self.clock) as server:
+            server.meet()
+
     def update(self, policy: Policy) -> None:
         """Give the server the policy's weights: written into its folder, and read again from there.
 

@@ -19,7 +19,7 @@ from xpo.stages.alignment import Finish
 from xpo.stages.parallel import run_branch
 from xpo.stages.pretraining import run_pretraining
 from xpo.stages.reward_first import with_reward_model
-from xpo.stages.sampler import beside, sampler
+from xpo.stages.sampler import beside, meet, sampler
 from xpo.stages.setting import Setting
 from xpo.stages.sft import run_sft, wanted
 from xpo.stages.source import Policy, Rows, Source
@@ -52,11 +52,13 @@ def opened(setting: Setting, needs: frozenset[str]) -> Opened:
     """``needs``: what rows that are given must carry."""
     c, manifest = setting.composition, setting.manifest
     source: Source = c.data.open(c, Desk(setting.cache, setting.out, c.seed))
+    meet(c)
     with manifest.stage("load"):
         policy, loaded = _load(setting, source)
     policy = _fine_tuned(setting, source, policy, loaded)
     policy = dataclasses.replace(policy, model=c.adapter.apply(policy.model, c.seed))
-    collector = sampler(setting, source, policy) if c.sampling.samples else None
+    draws = c.sampling.samples and not source.renews
+    collector = sampler(setting, source, policy) if draws else None
     rows = source.rows(policy, needs) if collector is None else beside(setting, source)
     manifest.record(dropped_rows=source.counts(), hashes={"data": source.fingerprint()})
     finish = run_branch(setting, source, policy, rows) if c.sft.parallel else None

@@ -6,16 +6,21 @@ import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from xpo.annotator.base import Desk
+from xpo.annotator.base import Desk, Labeller
 from xpo.arrows import arrow_of
+from xpo.compose.composition import Composition
 from xpo.contracts import Row
 from xpo.data.build import check_rows
 from xpo.data.counts import Counts, table
 from xpo.data.prompts import Prompt
+from xpo.errors import UserError
+from xpo.judge.address import checked_url
 from xpo.judge.endpoint import Endpoint
+from xpo.model.hf import find
 from xpo.on_policy.collect import Collector
 from xpo.on_policy.experience import Rollout
 from xpo.on_policy.rows import rows_of
@@ -64,10 +69,29 @@ def _engine(collector: Collector, reference: Prepared | None, weight: float) -> 
     other = host if weight else None
     if collector.prompts.exact is not None:
         return collector.prompts.exact(other, 0.0 if other is None else weight)
-    if option.server is not None:
-        folder = None if option.server_folder is None else Path(option.server_folder)
-        return Vllm(Endpoint(option.server, option.served), folder)
+    served = _served(option)
+    if served is not None:
+        return served
     return Mixture(other, weight) if other is not None else Generate()
+
+
+def meet(c: Composition) -> None:
+    """``UserError`` where somebody who draws or judges samples is not there, before anything is loaded."""
+    if not c.sampling.samples:
+        return
+    if isinstance(c.annotator, Labeller):
+        for key, path in c.annotator.reads:
+            find(path, key)
+    served = _served(c.sampling)
+    if served is not None:
+        served.meet()
+
+
+def _served(option: Any) -> Vllm | None:
+    if option.server is None:
+        return None
+    folder = None if option.server_folder is None else Path(option.server_folder)
+    return Vllm(Endpoint(checked_url(option.server), option.served), folder)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,8 +114,20 @@ def tempered(policy: Policy, temperature: float) -> Policy:
 
 
 def beside(setting: Setting, source: Source) -> Rows:
-    """Demonstrations, where they are imitated beside what is reinforced; else nothing is given."""
-    return source.demonstrations() if setting.composition.sft.merges else Rows([])
+    """Demonstrations, where they are imitated beside what is reinforced; else nothing is given.
+
+    Raises ``UserError`` where there are none.
+    """
+    c = setting.composition
+    if not c.sft.merges or not c.objective.policy_gradient:
+        return Rows([])
+    rows = source.demonstrations()
+    if not rows.train:
+        raise UserError(
+            f"{c.choice('sft')} imitates demonstrations with every step, and there is none: "
+            f"{rows.why or 'no training row has a good response'}. Give data.demonstrations=FILE, or sft=none"
+        )
+    return rows
 
 
 @dataclasses.dataclass
@@ -106,12 +142,12 @@ class Renewal:
 
     def __call__(self, number: int, reference: Prepared | None) -> Rows:
         drawing(self.collector, reference)
-        path = self.setting.checkpoints / f"samples-{number:03d}.pt"
+        path = self._path(number)
         if self.setting.composition.trainer.resume == "auto" and path.is_file():
             check_whole(path)
             found = torch.load(path, weights_only=True)
             train, test = (Rollout.of(found[split]).rows for split in ("train", "test"))
-            return Rows(train, test)
+            return Rows([*self._earlier(number), *train], test)
         train = self._rows(self.collector.prompts.train, f"round {number}", number)
         test = self._rows(self.collector.prompts.test, f"held out in round {number}", number)
         self._tell(number)
@@ -120,7 +156,18 @@ class Renewal:
             partial = path.with_suffix(".partial")
             torch.save({"train": Rollout(train).state(), "test": Rollout(test).state()}, partial)
             os.replace(partial, path)
-        return Rows(train, test)
+        return Rows([*self._earlier(number), *train], test)
+
+    def _earlier(self, number: int) -> list[Row]:
+        """Rows of the rounds before that are trained on again."""
+        first = max(1, number - self.setting.composition.schedule.replay)
+        saved = [self._path(n) for n in range(first, number)]
+        return [
+            row for path in saved for row in Rollout.of(torch.load(path, weights_only=True)["train"]).rows
+        ]
+
+    def _path(self, number: int) -> Path:
+        return self.setting.checkpoints / f"samples-{number:03d}.pt"
 
     def _rows(self, prompts: Sequence[Prompt], draw: str, number: int) -> list[Row]:
         c, counts = self.setting.composition, Counts()
@@ -135,6 +182,18 @@ class Renewal:
     def _tell(self, number: int) -> None:
         seconds = self.collector.clock.take()
         self.setting.log.log({f"time/{phase}": s for phase, s in seconds.items()}, 0, f"sample-{number}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Expected:
+    """The rows of a round in expectation over the policy as the round finds it."""
+
+    source: Source
+    policy: Policy
+    needs: frozenset[str]
+
+    def __call__(self, number: int, reference: Prepared | None) -> Rows:
+        return self.source.rows(self.policy, self.needs)
 
 
 def questions(rows: Rows, collector: Collector | None) -> list[Question]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xpo.compose.composition import Composition
-from xpo.compose.errors import ConfigError
+from xpo.compose.errors import ConfigError, Refused
 from xpo.compose.rules.reason import Reason, Rule
 
 
@@ -75,7 +75,8 @@ def _what_is_trained_first_has_a_meaning(c: Composition) -> Reason | None:
     try:
         before = c.annotator.before(c)
     except ConfigError as error:
-        return Reason(f"{c.choice('annotator')} trains a model first, and that run: {error}", ("annotator",))
+        why = error.reason if isinstance(error, Refused) else error
+        return Reason(f"{c.choice('annotator')} trains a model first, and that run: {why}", ("annotator",))
     if before.reward.trains_head and not before.reward_form.of_pairs:
         return None
     return Reason(
