@@ -57,6 +57,8 @@ class Rollout:
         self.weight = self.random.uniform(0.5, 2.0, N)
         self.module = self._module()
         self.beside = _Demonstrations(self) if self.arrow.sft.merges else None
+        ends = (self.random.random(self.mask.shape) < 0.4) & self.mask
+        self.part_score = np.where(ends, self._tokens(-1.0, 1.0), 0.0)
 
     def _tokens(self, low: float, high: float) -> np.ndarray:
         return self.random.uniform(low, high, (*self.length.shape, T))
@@ -126,6 +128,7 @@ class Rollout:
         said = Said(
             torch.from_numpy(self.score),
             torch.from_numpy(np.where(self.mask, self.table["sampler_logp"], 0.0)),
+            part_NKT=torch.from_numpy(self.part_score) if self.arrow.reward_level.of_parts else None,
             cost_NK=torch.from_numpy(self.cost),
         )
         self.rolling = True
@@ -153,6 +156,7 @@ class Rollout:
                 "weight": np.float32(self.weight[n]),
                 "score": self.score[n],
                 "cost": self.cost[n],
+                "part_score": self.part_score[n],
                 "multiplier": multiplier,
                 "penalty_scale": float(self.module.penalty_scale),
                 "link": lambda s: value_of(self.arrow.divergence.text("s"), {"s": s}),

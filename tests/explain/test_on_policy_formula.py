@@ -99,6 +99,8 @@ CREDITS = [
     "algo=grpo penalty=reward penalty.form=token divergence=js reward.beta=0.5",
     "algo=grpo penalty=reward",
     "algo=rloo penalty=loss",
+    "algo=fine_grained_rlhf length=penalty length.alpha=0.3",
+    "algo=prm_rl reward.scale=2.5 reward.clip=0.4",
     "algo=safe_rlhf constraint.init=2",
     "algo=safe_rlhf constraint.form=exact",
     "algo=safe_rlhf advantage.whiten=true",
