@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from xpo.compose import ConfigError, Refused, build, compose_config
+from xpo.compose.compat import _alternatives
 
 FILE = ["data=jsonl", "data.path=x"]
 SCORED = [*FILE, "annotator.path=x"]
@@ -27,7 +28,10 @@ REFUSED = [
     (["algo=raft", *FILE, "annotator=elo"], "samples are new", None),
     (["algo=raft", *FILE, "annotator=human"], "samples are new", None),
     (["algo=ppo", *SCORED, "annotator=preference_model"], "compares a prompt's responses", None),
+    (["algo=dpo", "sampling=on_policy", "sampling.responses=1"], "at least 2", ("sampling.responses=4",)),
     # parts of responses are worth what is said of them
+    ([*RULE, "algo=rloo", "reward_level=step"], r"parts: annotator=weighted\)", ("reward_level=response",)),
+    (["algo=rloo", "annotator=human"], "samples are new", ("annotator=gold",)),
     ([*PARTS, "feedback=binary"], "one number of a whole response", ("feedback=scalar",)),
     ([*PARTS, "sampling.missing_eos=1"], "lowers scores of whole responses", ("sampling.missing_eos=0.0",)),
     (
@@ -95,3 +99,10 @@ def test_a_server_has_an_address(setting: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said) as caught:
         build(compose_config([*(SERVED if "server=" in setting else SERVED[:-1]), setting]))
     assert "secret" not in str(caught.value)
+
+
+def test_a_plugin_is_suggested_last() -> None:
+    """Not everybody has it."""
+    found = list(_alternatives(build(compose_config(["algo=dpo"])), "feedback"))
+    of_core = [type(part).__module__.startswith("xpo.") for _, part in found]
+    assert of_core == sorted(of_core, reverse=True) and not of_core[-1]

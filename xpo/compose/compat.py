@@ -83,11 +83,14 @@ def _first_that_works(composition: Composition, groups: tuple[str, ...]) -> tupl
 
 
 def _alternatives(composition: Composition, group: str) -> Iterator[tuple[str, Any]]:
+    """Options with their defaults: the preset's own first, those of plugins last."""
     own = _preset_options(composition).get(group)
-    for name in sorted(registry.names(group), key=lambda name: name != own):
+    found = {name: registry.component(group, name) for name in registry.names(group)}
+    order = sorted(found, key=lambda name: (name != own, not found[name].__module__.startswith("xpo.")))
+    for name in order:
         if name == composition.option(group):
             continue
-        part = _default(registry.component(group, name))
+        part = _default(found[name])
         if part is not None:
             yield name, part
 

@@ -120,7 +120,7 @@ def _what_is_kept_is_compared(c: Composition) -> Reason | None:
         if so:
             return Reason(
                 f"{c.choice(group)} is about a prompt's responses beside each other, and "
-                f"{c.choice('sampling')} keeps one of each.",
+                f"{c.choice('sampling')} keeps one of each: at least 2 are needed.",
                 (group, "sampling"),
                 fix=("sampling.keep=4",) if c.sampling.reads_values else ("sampling.responses=4",),
             )

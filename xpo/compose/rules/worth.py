@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xpo import registry
 from xpo.compose.composition import Composition
 from xpo.compose.rules.reason import Reason, Rule
 from xpo.written import reset
@@ -50,9 +51,8 @@ def _rewards_have_a_place(c: Composition) -> Reason | None:
     if level.of_parts and not c.annotator.judges_parts:
         return Reason(
             f"{c.choice('reward_level')} puts rewards where parts of responses end, and "
-            f"{c.choice('annotator')} judges whole ones.",
+            f"{c.choice('annotator')} judges whole ones (parts: {', '.join(_judges_of_parts(c))}).",
             ("reward_level", "annotator"),
-            fix=("annotator=weighted",),
         )
     unread = tuple(reset("reward_level", level))  # they say which labels of given parts are good
     if level.of_parts and unread:
@@ -62,6 +62,14 @@ def _rewards_have_a_place(c: Composition) -> Reason | None:
             unread,
         )
     return None
+
+
+def _judges_of_parts(c: Composition) -> list[str]:
+    """Options that could, of the run's data; what depends on an option's settings is left out."""
+    found = {name: vars(registry.component("annotator", name)) for name in registry.names("annotator")}
+    able = [name for name, said in found.items() if said.get("judges_parts") is True]
+    fit = [name for name in able if found[name].get("needs", frozenset()) <= c.data.provides]
+    return [f"annotator={name}" for name in fit] or ["nobody"]
 
 
 def _parts_have_scores(c: Composition) -> Reason | None:
