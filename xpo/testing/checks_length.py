@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.nn.functional import pad
 
-from xpo.testing.batches import toy
+from xpo.testing.batches import Toy, toy
 from xpo.testing.tools import differ, require, same, variants
 
 
@@ -58,7 +58,7 @@ def declares_averages(length: Any) -> None:
 
 
 def declares_offset(length: Any) -> None:
-    offset = length.offset(toy().batch.mask_BKT)
+    offset = length.offset(_every_length().batch.mask_BKT)
     require(
         bool(offset.any()) == length.has_offset,
         f"has_offset={length.has_offset}, but the offset says otherwise",
@@ -76,13 +76,19 @@ def declares_several(length: Any) -> None:
 
 
 def every_field_is_read(length: Any) -> None:
-    t = toy()
+    t = _every_length()
     for field, other in variants(length):
         pair = [_outputs(part, t.logp_BKT, t.batch.mask_BKT) for part in (length, other)]
         one, changed = (part["pool"] + part["offset"] for part in pair)
         differ(one, changed, f"nothing depends on {field}")
         texts = [part.text("x") + (part.offset_text() if part.has_offset else "") for part in (length, other)]
         require(texts[0] != texts[1], f"the formula's text does not show {field}")
+
+
+def _every_length(most: int = 96) -> Toy:
+    """Responses of 1, 2, ... tokens, far enough for what begins at some length; one row, none absent."""
+    t = toy(rows=1, responses=most, tokens=most)
+    return t.replace(mask_BKT=torch.ones(1, most, most, dtype=torch.bool).tril())
 
 
 def _outputs(length: Any, values: torch.Tensor, mask: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -114,11 +114,13 @@ def term_needs_demonstrations(sft: Any) -> None:
 
 
 def every_field_is_read(sft: Any) -> None:
-    """For merged terms; the fields of a stage are read by the stage."""
+    """For merged terms; the fields of a stage are read by the stage, beside a term by its recipe."""
     if not sft.merges:
         return
     t = toy()
     for field, other in variants(sft):
+        if sft.stage and other.recipe != sft.recipe:
+            continue
         pair = [torch.stack([_value(part, t), torch.tensor(part.preference_weight)]) for part in (sft, other)]
         differ(pair[0], pair[1], f"nothing depends on {field}")
 
