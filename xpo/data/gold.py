@@ -11,7 +11,7 @@ from xpo.gold.game import RULES, Game, Name
 from xpo.gold.game_refusals import game_refusal
 from xpo.gold.prefixes import prefix_refusal, takes_apart
 from xpo.gold.refusals import labels_refusal
-from xpo.gold.sampled import said_refusal, sampling_refusal
+from xpo.gold.sampled import rounds_refusal, said_refusal, sampling_refusal
 from xpo.gold.source import GoldSource, draws_lists
 from xpo.gold.world import World
 from xpo.registry import register
@@ -33,7 +33,8 @@ class Gold:
     gives them, who may know no more than which is better), 2 for pairs, 4 for lists. ``seed`` is the world's.
     ``demonstrations`` of the base policy: null is its exact probabilities, else so many draws.
     ``game``: responses play against each other by their first symbols, and no reward says who wins
-    (``xpo.gold.game``). ``symbols``: null is 6, in a game one for each class.
+    (``xpo.gold.game``). ``symbols``: null is 6, in a game one for each class. ``exact_rounds``: where a run
+    samples in rounds, each trains on exact expectations over the policy as it finds it, and nothing is drawn.
     """
 
     provides: ClassVar[frozenset[str]] = frozenset({"gold rewards", "spans"})
@@ -48,6 +49,7 @@ class Gold:
     responses: int | None = None
     demonstrations: int | None = None
     game: Name | None = None
+    exact_rounds: bool = False
 
     def __post_init__(self) -> None:
         most = self.world().size
@@ -97,6 +99,8 @@ class Gold:
         objection = None if self.game is None else game_refusal(parts, self._drawn_size(parts))
         if objection is not None:
             return objection
+        if self.exact_rounds:
+            return rounds_refusal(parts) or self._rows_refusal(parts)
         if parts.sampling.samples:
             return (
                 self._unread(parts.schedule.online)

@@ -34,6 +34,30 @@ def sampling_refusal(sampling: Any, longest: int) -> Refusal | None:
     return None
 
 
+def rounds_refusal(parts: Any) -> Refusal | None:
+    """Why rounds of this run cannot be taken in expectation."""
+    sampling = parts.sampling
+    drawn = {
+        "draws none": not sampling.samples,
+        "draws from others than the policy": sampling.samples and not sampling.by_policy,
+        "draws from another player, too": sampling.rivals > 0,
+        "has a law of its own": sampling.samples
+        and not (sampling.draw.whole and sampling.draw.temperature == 1),
+        "takes responses that only files have": sampling.given == "worst",
+        "sets a response of the data beside others to be judged": sampling.given == "best"
+        and not parts.feedback.contrasts,
+    }
+    why = next((text for text, so in drawn.items() if so), None)
+    who = parts.choice("sampling")
+    if why is None and (parts.schedule.online or parts.objective.policy_gradient):
+        who, why = parts.choice("schedule"), "takes samples as they come"
+    if why is None:
+        return None
+    return f"data.exact_rounds=true is about samples of the policy in rounds, and {who} {why}.", (
+        "data.exact_rounds=false",
+    )
+
+
 def said_refusal(parts: Any) -> Refusal | None:
     """Why settings of the world's own labeller would say nothing of samples, and what would."""
     model = parts.annotator.label_model

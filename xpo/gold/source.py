@@ -49,6 +49,7 @@ class GoldSource:
 
     def __init__(self, option: Gold, parts: Any, desk: Desk) -> None:
         self._option, self._parts, self._desk = option, parts, desk
+        self.renews = option.exact_rounds
         # the base policy is there for a policy with random weights; a trained one asks for it by a number
         self.demonstrations_given = option.demonstrations is not None
         self.world: World = option.world()
@@ -135,7 +136,7 @@ class GoldSource:
         ref_logp_XN = self._logp(start)
         certain = self._draws and self._model is not None and self._model.exact  # no draw of its labels
         known = not certain and (self._model is not None or (not self._draws and has_target(self._parts)))
-        drawn = self._draws or self._parts.sampling.samples
+        drawn = self._draws or (self._parts.sampling.samples and not self.renews)
         labelling = Labelling(self._labels(ref_logp_XN) if known else None, drawn)
         return Ruler(self.world, start.scoring, ref_logp_XN, self._parts, labelling)
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from xpo.errors import UserError
-from xpo.run.files import write_text
+from xpo.run.files import output_folder, write_text
 from xpo.run.ranks import rank
 
 
@@ -23,6 +23,7 @@ class History:
         """Of the round that has just ended."""
         self.rounds.append(metrics)
         if rank() == 0:
+            output_folder(self._path.parent)
             write_text(self._path, json.dumps(self.rounds, indent=1))
 
     def best(self, name: str) -> int:

@@ -31,7 +31,7 @@ from xpo.stages.opening import first_of_all, head_of, opened
 from xpo.stages.reward_model import leave_reward_model
 from xpo.stages.rollouts import align_by_rollouts
 from xpo.stages.rounds import align_in_rounds
-from xpo.stages.sampler import Renewal, questions
+from xpo.stages.sampler import Expected, Renewal, questions
 from xpo.stages.setting import Setting
 from xpo.stages.source import Policy
 
@@ -84,6 +84,8 @@ def _stages(setting: Setting, argv: list[str], begin: float) -> dict[str, float]
     critic = c.critic.build(policy.model, c.seed)
     with manifest.stage("align"):
         renew = None if collector is None else Renewal(setting, collector)
+        if source.renews:
+            renew = Expected(source, policy, arrow.needs)
         alignment = Alignment(
             setting, policy, arrow, rows, measure, critic, head, renew=renew, finish=run.finish
         )

@@ -53,6 +53,7 @@ class Source(Protocol):
     tokenizer: Any | None  # one that the data bring, else None
     support: Support | None  # a restriction of responses, else None
     demonstrations_given: bool  # demonstrations have a source of their own
+    renews: bool  # ``rows`` are samples of the policy that they are asked for, and anew in each round
 
     def texts(self) -> Iterable[str]:
         """All training text, to train a tokenizer on."""
