@@ -134,7 +134,7 @@ def test_demonstration_is_the_best_response(record: Record, best: str) -> None:
 def test_bad_responses_are_not_imitated() -> None:
     counts = Counts()
     assert Demonstration()([BAD], counts) == []
-    assert counts.dropped == {"bad response, nothing to imitate": 1}
+    assert counts.dropped == {"best response labelled bad": 1}
 
 
 @pytest.mark.parametrize("threshold", [float("nan"), float("inf")])

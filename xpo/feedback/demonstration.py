@@ -33,7 +33,7 @@ class Demonstration:
         for record in records:
             best = _best(record)
             if record.labels is not None and not record.labels[best]:
-                counts.drop("bad response, nothing to imitate")
+                counts.drop("best response labelled bad")
             else:
                 examples.append(
                     Example(record.prompt, (record.responses[best],), demo=(1.0,), where=record.where)
