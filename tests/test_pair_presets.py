@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.explain.test_formula import arrow_of, batch_of, padded, random_rows
+from tests.explain.formula_rows import arrow_of, batch_of, padded, random_rows
 from tests.objective.oracles import softplus
 from xpo.arrow import Scores
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.explain.test_formula import trained_and_written
+from tests.explain.formula_rows import trained_and_written
 
 HEADS = [
     "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.explain.test_formula import trained_and_written
+from tests.explain.formula_rows import trained_and_written
 
 
 @pytest.mark.parametrize(

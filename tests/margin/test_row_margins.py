@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tests.explain import test_formula
-from tests.explain.test_formula import trained_and_written
+from tests.explain.formula_rows import trained_and_written
 from tests.objective.oracles import softplus
 from tests.objective.test_objective import pair
 from tests.test_arrow import arrow

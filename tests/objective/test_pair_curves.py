@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.explain.test_formula import trained_and_written
+from tests.explain.formula_rows import trained_and_written
 from tests.objective.oracles import softplus
 from tests.objective.test_objective import by_loop, loss, pair, slopes
 from tests.test_arrow import arrow, one_pair

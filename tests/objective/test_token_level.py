@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.explain.test_formula import arrow_of, batch_of, padded, random_rows, trained_and_written
+from tests.explain.formula_rows import arrow_of, batch_of, padded, random_rows, trained_and_written
 from tests.objective.oracles import softplus
 from tests.objective.test_objective import pair
 from tests.test_mutations import caught, mutant, original

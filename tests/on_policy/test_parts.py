@@ -12,8 +12,8 @@ from xpo.data.prompts import Prompt, said_in_text
 from xpo.data.record import Record
 from xpo.data.tokenize import ids_of
 from xpo.model.tokens import train_bpe
-from xpo.on_policy import collect
-from xpo.on_policy.collect import Answered
+from xpo.on_policy import answered
+from xpo.on_policy.answered import Answered
 
 EOS = 2
 
@@ -68,7 +68,7 @@ def test_a_record_without_parts_is_told(tokenizer: Any) -> None:
 
 
 def test_a_part_that_is_moved_by_one_is_caught(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = collect.bisect_left
-    monkeypatch.setattr(collect, "bisect_left", lambda ends, end: right(ends, end + 1))
+    right = answered.bisect_left
+    monkeypatch.setattr(answered, "bisect_left", lambda ends, end: right(ends, end + 1))
     with pytest.raises(AssertionError):
         test_one_token_for_each_character(tokenizer)

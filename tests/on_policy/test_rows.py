@@ -18,7 +18,7 @@ from xpo.data.render import rendered
 from xpo.data.spoken import Spoken, ids_said
 from xpo.data.tokenize import ids_of
 from xpo.model.tokens import train_bpe
-from xpo.on_policy.collect import Answered
+from xpo.on_policy.answered import Answered
 from xpo.on_policy.rows import rows_of
 from xpo.sampling.best_of_n import BestOfN
 from xpo.sampling.on_policy import OnPolicy

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.explain.test_formula import arrow_of
+from tests.explain.formula_rows import arrow_of
 from xpo.errors import UserError
 from xpo.model.scratch import Scratch
 from xpo.model.tokens import train_bpe

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.explain.test_formula import arrow_of, batch_of, padded, random_rows, trained_and_written
+from tests.explain.formula_rows import arrow_of, batch_of, padded, random_rows, trained_and_written
 from xpo.arrow import Scores
 from xpo.contracts import Batch, Context
 from xpo.testing import toy

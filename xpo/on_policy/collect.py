@@ -5,23 +5,19 @@ from __future__ import annotations
 import dataclasses
 import time
 import zlib
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import accumulate
 from typing import Any
 
 import torch
 
 from xpo.annotator.base import Desk
-from xpo.contracts import Row
 from xpo.data.beside import judged
-from xpo.data.errors import DataError
 from xpo.data.prompts import Prompt, Prompts
 from xpo.data.record import Record
+from xpo.on_policy.answered import Answered
 from xpo.on_policy.values import values, won
-from xpo.run.pieces import pieces
 from xpo.run.ranks import distributed, rank, rows_from_all_ranks
 from xpo.run.samples import Policy
 from xpo.sampler.base import seeds
@@ -45,58 +41,6 @@ class Clock:
         """The seconds, which then begin anew."""
         taken, self.seconds = self.seconds, {}
         return taken
-
-
-@dataclass(frozen=True)
-class Answered:
-    """A prompt with its responses: as tokens with the sampler's log-probabilities, and as annotated text."""
-
-    prompt: Prompt
-    responses: list[list[int]]
-    logps: list[list[float]]
-    finished: list[bool]
-    record: Record
-    values: list[float]
-
-    @property
-    def others(self) -> list[int]:
-        """Where the record has responses that are not the policy's: rivals', and the data's."""
-        return list(range(len(self.responses), len(self.record.responses)))
-
-    def placed(self, tokenizer: Any) -> list[list[float]]:
-        """What stands at each response's tokens: a part's worth at the token that holds its last character.
-
-        Raises ``DataError`` where nothing was said of parts.
-        """
-        if self.record.parts is None:
-            raise DataError(f"{self.record.where}: the annotator says nothing of parts of responses")
-        rows = zip(self.responses, self.record.parts, strict=True)
-        return [_placed(tokenizer, self.prompt.ids, response, parts) for response, parts in rows]
-
-    @property
-    def alike(self) -> bool:
-        """Whether all responses are worth the same."""
-        return len(set(self.values)) < 2
-
-    def row(self) -> Row:
-        """What is trained on."""
-        return Row(
-            self.prompt.ids,
-            self.responses,
-            scores=self.values,
-            costs=None if self.record.costs is None else self.record.costs[: len(self.responses)],
-            source=self.record.where,
-        )
-
-
-def _placed(
-    tokenizer: Any, prompt: Sequence[int], response: Sequence[int], parts: Sequence[tuple[int, float]]
-) -> list[float]:
-    ends = list(accumulate(map(len, pieces(tokenizer, prompt, response))))
-    found = [0.0] * len(response)
-    for end, value in parts:
-        found[min(bisect_left(ends, end), len(response) - 1)] += value
-    return found
 
 
 @dataclass

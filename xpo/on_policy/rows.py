@@ -14,7 +14,7 @@ from xpo.data.record import Example
 from xpo.data.shape import ordered
 from xpo.data.spoken import said_by
 from xpo.data.tokenize import distinct
-from xpo.on_policy.collect import Answered
+from xpo.on_policy.answered import Answered
 
 
 def rows_of(

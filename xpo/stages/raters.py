@@ -16,7 +16,8 @@ from xpo.data.errors import DataError
 from xpo.data.loader import totals_of
 from xpo.module.off_policy import OffPolicyModule
 from xpo.module.on_policy import OnPolicyModule, Said
-from xpo.on_policy.collect import Answered, Collector
+from xpo.on_policy.answered import Answered
+from xpo.on_policy.collect import Collector
 from xpo.on_policy.experience import Rollout, table
 from xpo.on_policy.rows import rows_of
 from xpo.on_policy.stream import Plan

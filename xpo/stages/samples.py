@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from xpo.on_policy.collect import Answered, Collector
+from xpo.on_policy.answered import Answered
+from xpo.on_policy.collect import Collector
 
 
 def held_out_samples(collector: Collector) -> dict[str, float]:
