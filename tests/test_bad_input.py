@@ -47,8 +47,8 @@ def written(here, *lines):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["algo=dppo"], "Did you mean 'dpo'"),
-        (["tabel"], "Did you mean 'table'"),
+        (["algo=dppo"], "Did you mean 'dpo' or 'ppo'?"),
+        (["tabel"], "Did you mean 'label' or 'table'?"),
         (["-m", "explain", "algo=dpo"], "go first, without -m"),
         (["divergence=jss"], "Did you mean 'js'"),
         (["+margin.gama=1", "algo=simpo"], "Did you mean margin.gamma"),
@@ -81,7 +81,8 @@ def test_a_refused_run_leaves_no_folder(here, capsys):
         ([json.dumps(GOOD), json.dumps({"prompt": "a", "chosen": "b"})], "rejected"),
         ([json.dumps({**GOOD, "chosen": ""})] * 2, "empty"),
         ([json.dumps({**GOOD, "chosen": 3})] * 2, "chosen"),
-        ([json.dumps({"question": "a"})] * 2, "question"),
+        ([json.dumps({"topic": "a"})] * 2, "topic"),
+        ([json.dumps({"question": "a"})] * 2, "a prompt without responses"),
         ([json.dumps({**GOOD, "rejected": "red"})] * 3, "no row of train is left"),
     ],
     ids=[
@@ -91,6 +92,7 @@ def test_a_refused_run_leaves_no_folder(here, capsys):
         "empty response",
         "wrong type",
         "unknown columns",
+        "prompts alone",
         "equal",
     ],
 )

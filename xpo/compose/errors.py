@@ -23,6 +23,11 @@ class Refused(ConfigError):
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
-    """``" Did you mean 'gamma'?"``, or nothing when no allowed word is near."""
-    near = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.5)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    """``" Did you mean 'gamma'?"``, all that are equally near; or nothing when no allowed word is near."""
+
+    def likeness(other: str) -> float:
+        return difflib.SequenceMatcher(a=other, b=word).ratio()
+
+    near = difflib.get_close_matches(word, set(allowed), n=3, cutoff=0.5)
+    nearest = sorted(other for other in near if likeness(other) == likeness(near[0]))
+    return f" Did you mean {' or '.join(map(repr, nearest))}?" if near else ""
