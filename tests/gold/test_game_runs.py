@@ -16,12 +16,13 @@ from xpo.data.record import Record
 from xpo.gold import reinforced as reinforced_module
 from xpo.gold.game import Game
 from xpo.gold.game_metrics import regularised_gap
-from xpo.gold.labels import LabelModel
+from xpo.gold.labels import PLAIN, LabelModel
 from xpo.gold.reinforced import temperature
 from xpo.gold.target import Target, population_target
 from xpo.on_policy.values import values
 
 GAME, SAMPLED = "data.game=condorcet", "data.mode=sampled"
+ROUNDS = ["sampling=on_policy", "schedule=iterative", "schedule.rounds=3", "reference=previous"]
 PLAYED = ["algo=rloo", GAME, "annotator=gold", "reward_form=pairwise"]
 
 
@@ -74,6 +75,7 @@ def test_the_data_option_has_one_symbol_for_each_class() -> None:
         ["algo=grpo", "annotator=gold", "reward_form=pairwise"],
         ["algo=raft", "annotator=gold"],
         [*PLAYED, "annotator.exact=true"],
+        ["algo=dpo", *ROUNDS, "sampling.responses=8", "data.exact_rounds=true"],
     ],
     ids=" ".join,
 )
@@ -89,9 +91,8 @@ def played(*more: str) -> Any:
     return build(compose_config([*PLAYED, *more]))
 
 
-def target_of(parts: Any, noise: float = 0.0) -> Target | None:
-    labels = LabelModel(noise=noise).of_world(WORLD, REF)
-    return population_target(WORLD, REF, parts, labels, drawn=True)
+def target_of(parts: Any, drawn: bool = True) -> Target | None:
+    return population_target(WORLD, REF, parts, PLAIN.of_world(WORLD, REF), drawn)
 
 
 def push(parts: Any, logp_N: Tensor) -> Tensor:
@@ -168,6 +169,14 @@ def test_the_reference_decides_between_responses_of_a_class() -> None:
 )
 def test_where_no_optimum_is_known_none_is_claimed(more: list[str]) -> None:
     assert target_of(played(*more)) is None
+
+
+@pytest.mark.parametrize("game", [[], [GAME]], ids=["reward", "game"])
+def test_win_rates_against_the_last_policy_do_not_add_up(game: list[str]) -> None:
+    rounds = [*game, *ROUNDS, "annotator=gold", "data.exact_rounds=true"]
+    assert target_of(build(compose_config(["algo=dno_pair", *rounds])), drawn=False) is None
+    alone = build(compose_config(["algo=dno_pair", *game, "annotator=gold"]))
+    assert target_of(alone, drawn=False) is not None
 
 
 def test_scores_that_are_exact_have_their_own_optimum() -> None:

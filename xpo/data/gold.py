@@ -185,7 +185,7 @@ class Gold:
 
     def _drawn_size(self, parts: Any) -> int | None:
         """Responses of a record whose labels are drawn; None where none are."""
-        if parts.sampling.samples:
+        if parts.sampling.samples and not self.exact_rounds:
             sampling = parts.sampling
             return sampling.responses + sampling.rivals + (sampling.given != "none")
         if self.mode == "population":

@@ -139,13 +139,18 @@ def has_target(parts: Any, drawn: bool = False) -> bool:
 
 
 def _adds_up(parts: Any) -> bool:
-    """Whether each round starts from, and is held by, what the one before it came to: rewards add up."""
+    """Whether each round starts from, and is held by, what the one before it came to: rewards add up.
+
+    Not where what is fitted is about the policy of the round: win rates against it, contrasts with it.
+    """
     return bool(
         parts.reference.renewed
         and parts.schedule.rounds > 1
         and parts.divergence.linear
         and parts.divergence.regularises
         and parts.objective.fits == "log_odds"
+        and not parts.reward_form.averages
+        and not parts.feedback.contrasts
         and not parts.length.averages
     )
 
