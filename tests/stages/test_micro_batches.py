@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.on_policy.counting import asked, counted
-from tests.stages.tiny import SIZES, STAGE, run_here, weights, write_lists
+from tests.stages.tiny import SIZES, STAGE, learns_steps, run_here, weights, write_lists, write_steps
 from xpo.compose import build, compose_config
 from xpo.compose.compose import option_files
 
@@ -27,10 +27,13 @@ def test_one_micro_batch_equals_eight(preset: str, tmp_path: Path) -> None:
         base = [f"algo={preset}", f"data.path={data}", *SIZES, f"cache={out / 'cache'}", *asked(preset)]
         config = compose_config(base)
         base += [f"trainer.steps={max(2, config['schedule'].get('rounds', 1))}"]
-        write_lists(data, labels=config["feedback"].get("labels") == "data")
         if config["pretraining"]["name"] != "none":
             base += [f"data.pretraining={data}", "pretraining.steps=2", "pretraining.batch_size=8"]
         composition = build(compose_config(base))
+        if learns_steps(composition):
+            write_steps(data)
+        else:
+            write_lists(data, labels=config["feedback"].get("labels") == "data")
         if not composition.margin.difference:
             pytest.skip(
                 "its slope jumps at the reference, where the run begins and rounding decides the side"

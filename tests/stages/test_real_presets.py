@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 
 from tests.on_policy.counting import Counting, asked
+from tests.stages.tiny import learns_steps
 from xpo.arrows import arrow_of
 from xpo.compose import build, compose_config, presets
 from xpo.data.counts import Counts
 from xpo.data.errors import DataError
 from xpo.data.record import Record
+from xpo.data.segments import RULES
 from xpo.model.tokens import train_bpe
 from xpo.stages.job import execute
 
@@ -39,6 +41,9 @@ def real(tmp_path_factory: Any) -> Path:
             text = "".join(json.dumps(row) + "\n" for row in rows)
             (folder / f"{name}.{split}.jsonl").write_text(text)
             texts += [row["prompt"] for row in rows]
+            if name == "qa_feedback":
+                solutions = [json.dumps(by_sentence(row)) + "\n" for row in rows]
+                (folder / f"solutions.{split}.jsonl").write_text("".join(solutions))
     train_bpe(texts, 384).save_pretrained(folder / "tokenizer")
     return folder
 
@@ -53,12 +58,23 @@ def with_wins(row: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
+def by_sentence(row: dict[str, Any]) -> dict[str, Any]:
+    """The first answer as steps: its sentences, which people marked as wrong or left unmarked."""
+    text, spans = row["completions"][0], row["spans"]
+    parts = RULES["sentence"](text)
+    marked = [any(span["start"] < part.end and part.start < span["end"] for span in spans) for part in parts]
+    steps = [text[part.start : part.end] for part in parts]
+    return {"prompt": row["prompt"], "completions": steps, "labels": [not wrong for wrong in marked]}
+
+
 def fitting(parts: Any) -> str:
-    """Lists judged in pairs for what reads win probabilities, scored ones for what reads lists or scores,
-    else human pairs."""
+    """Answers by sentence for what takes labels of steps, lists judged in pairs for what reads win
+    probabilities, scored ones for what reads lists or scores, else human pairs."""
     needs = arrow_of(parts).needs
     if needs >= {"comparisons", "labels"} and not parts.feedback.labels_from_pairs:
         pytest.skip("no real rows at hand say which responses are safe")
+    if learns_steps(parts):
+        return "solutions"
     if "wins" in needs or parts.reward_level.by_spans:
         return "qa_feedback"
     if parts.sampling.samples:

@@ -59,6 +59,26 @@ def write_lists(path: Path, count: int = 32, labels: bool = False) -> Path:
     return path
 
 
+def write_steps(path: Path, count: int = 32) -> Path:
+    """Solutions of one to four steps, each of them right or wrong."""
+    rows = []
+    for i in range(count):
+        steps = [
+            " ".join(WORDS[(i * 3 + j * 5 + t) % 11] for t in range(1 + j % 3)) for j in range(1 + i % 4)
+        ]
+        labels = [(i + j) % 3 != 0 for j in range(len(steps))]
+        rows.append({"prompt": f"Say {WORDS[i % 11]} {i}:", "completions": steps, "labels": labels})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def learns_steps(parts: Any) -> bool:
+    """Whether it takes labels of steps, and no comparisons of whole responses."""
+    level, needs = parts.reward_level, parts.objective.needs
+    by_step = parts.reward.trains_head and not level.ends and not level.by_spans
+    return by_step and "labels" in needs and "comparisons" not in needs
+
+
 def run_here(out: Path, *overrides: str) -> dict[str, float]:
     """A run in this process, as the command line composes it; the final metrics."""
     return execute(build(compose_config(list(overrides))), out)
