@@ -60,7 +60,6 @@ SWEEP_METRICS = (
     "gold/gap_closed",
     "gold/reward_share",
     "gold/kl_to_optimum",
-    "gold/exploitability",
     "eval/sample_score",
     "eval/accuracy",
     "eval/sign_accuracy",
