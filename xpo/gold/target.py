@@ -144,7 +144,7 @@ def _adds_up(parts: Any) -> bool:
     Not where what is fitted is about the policy of the round: win rates against it, contrasts with it.
     """
     return bool(
-        parts.reference.renewed
+        parts.reference.by_rounds
         and parts.schedule.rounds > 1
         and parts.divergence.linear
         and parts.divergence.regularises

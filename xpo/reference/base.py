@@ -26,6 +26,7 @@ class Base:
     given: ClassVar[bool] = True
     needs_adapter: ClassVar[bool] = True
     renewed: ClassVar[bool] = False  # made anew when a round begins
+    by_rounds: ClassVar[bool] = False  # it is the policy that the round before left, all round long
     cacheable: ClassVar[bool] = True
 
     cache: bool = True

@@ -22,6 +22,7 @@ class OtherModel:
     given: ClassVar[bool] = True
     needs_adapter: ClassVar[bool] = False
     renewed: ClassVar[bool] = False  # made anew when a round begins
+    by_rounds: ClassVar[bool] = False  # it is the policy that the round before left, all round long
     cacheable: ClassVar[bool] = True
 
     path: str

@@ -18,6 +18,7 @@ class NoReference:
     given: ClassVar[bool] = False
     needs_adapter: ClassVar[bool] = False
     renewed: ClassVar[bool] = False  # made anew when a round begins
+    by_rounds: ClassVar[bool] = False  # it is the policy that the round before left, all round long
     cacheable: ClassVar[bool] = False
     cache: ClassVar[bool] = False
 

@@ -54,7 +54,7 @@ class ReferenceOption(Protocol):
 
     ``given``: there is one. ``needs_adapter``: it is the policy without its adapter. ``cacheable``: it
     never changes in a run, so that its log-probabilities can be computed once. ``cache``: they shall be.
-    ``renewed``: each round of a schedule begins with a new one.
+    ``renewed``: each round of a schedule begins with a new one; ``by_rounds``: and keeps it.
     ``prepare`` is called when the align stage begins, before the first update.
     """
 
@@ -62,6 +62,9 @@ class ReferenceOption(Protocol):
     needs_adapter: ClassVar[bool]
     cacheable: ClassVar[bool]
     renewed: ClassVar[bool]
+
+    @property
+    def by_rounds(self) -> bool: ...
 
     @property
     def cache(self) -> bool: ...

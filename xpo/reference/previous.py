@@ -34,6 +34,11 @@ class Previous:
         if self.every is not None and self.every < 1:
             raise ValueError(f"every must be at least 1, got {self.every}")
 
+    @property
+    def by_rounds(self) -> bool:
+        """It is the policy that the round before left, all round long."""
+        return self.every is None
+
     def prepare(self, policy: Any, scoring: Scoring, tokenizer: Any) -> Prepared:
         """A copy of the trained weights, which jumps to the policy's if ``every`` says when."""
         moving = Moving(policy, 1.0, self.every)

@@ -46,10 +46,22 @@ def align_in_rounds(alignment: Alignment) -> dict[str, float]:
             here = dataclasses.replace(here, rows=dataclasses.replace(here.rows, train=chunks[number - 1]))
         say(f"round {number} of {schedule.rounds}: {len(here.rows.train)} rows")
         _put(alignment, start)
-        history.add(align(_slower(here, schedule.lr_decay ** (number - 1))))
+        metrics = align(_slower(here, schedule.lr_decay ** (number - 1)))
+        history.add(metrics | _marked(alignment, number))
         if number < schedule.rounds:
             _save(alignment, lasting, number)
     return _chosen(alignment, history, lasting)
+
+
+def _marked(alignment: Alignment, number: int) -> dict[str, float]:
+    """What the policies at the ends of rounds come to together, where that is known."""
+    if alignment.measure is None or alignment.head is not None:
+        return {}
+    path = alignment.setting.checkpoints / "average.safetensors"
+    found = alignment.measure.mark(alignment.policy.model, path, number)
+    if found:
+        alignment.setting.log.log(found, 0, f"rounds-{number}")
+    return found
 
 
 def _draws(alignment: Alignment) -> bool:

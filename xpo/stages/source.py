@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from xpo.contracts import Row
@@ -45,6 +46,10 @@ class Measure(Protocol):
     """
 
     def __call__(self, model: Any, decoded: Any = None, judge: Any = None) -> Mapping[str, float]: ...
+
+    def mark(self, model: Any, path: Path, turn: int | None = None) -> dict[str, float]:
+        """Metrics of policies at the ends of rounds together, kept in ``path``; ``turn`` has just ended."""
+        ...
 
 
 class Source(Protocol):
