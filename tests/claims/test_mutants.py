@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from xpo.arrow import OffPolicy
 from xpo.claims.claim import Claim, Metrics, all_claims
 from xpo.claims.mutants import MUTANTS
 from xpo.compose import build, compose_config
-from xpo.reward_model.heads import PreferenceHead
 from xpo.stages.job import execute
 
 TINY = (
@@ -43,9 +41,6 @@ def test_claim_holds_and_its_mutant_is_caught(
     claim: Claim, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert failed(claim, tmp_path / "right", cache) == []
-    for name in ("rewards", "losses"):
-        monkeypatch.setattr(OffPolicy, name, getattr(OffPolicy, name))  # put back when the test ends
-    monkeypatch.setattr(PreferenceHead, "features", PreferenceHead.features)
     assert claim.mutant is not None
-    MUTANTS[claim.mutant]()
+    MUTANTS[claim.mutant](monkeypatch.setattr)  # put back when the test ends
     assert failed(claim, tmp_path / "broken", cache) != []

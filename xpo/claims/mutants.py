@@ -21,8 +21,11 @@ from xpo.on_policy.arrow import Credit, OnPolicy, Stream
 from xpo.penalty.reward import InReward
 from xpo.reward_model.heads import PreferenceHead
 
+Put = Callable[[type, str, Callable[..., Any]], None]
+"""Sets a method of a class, as ``setattr`` does; a test's is taken back where the test ends."""
 
-def flip() -> None:
+
+def flip(put: Put) -> None:
     """The sign of every label: what was preferred, good or highly scored is not."""
     right = OffPolicy.losses
 
@@ -39,10 +42,10 @@ def flip() -> None:
         )
         return right(self, flipped, reward_BK, scores, step)
 
-    OffPolicy.losses = losses
+    put(OffPolicy, "losses", losses)
 
 
-def linear() -> None:
+def linear(put: Put) -> None:
     """The link is left out: every divergence trains as the reverse KL does."""
     right = OffPolicy.rewards
 
@@ -51,20 +54,20 @@ def linear() -> None:
             dataclasses.replace(self, divergence=_Identity(self.divergence)), batch, logp_BKT, ref_logp_BKT
         )
 
-    OffPolicy.rewards = rewards
+    put(OffPolicy, "rewards", rewards)
 
 
-def double() -> None:
+def double(put: Put) -> None:
     """The implicit reward counts twice, as with another beta (or tau) than the one that is claimed."""
     right = OffPolicy.rewards
 
     def rewards(self: OffPolicy, batch: Batch, logp_BKT: Tensor, ref_logp_BKT: Tensor) -> Tensor:
         return 2 * right(self, batch, logp_BKT, ref_logp_BKT)
 
-    OffPolicy.rewards = rewards
+    put(OffPolicy, "rewards", rewards)
 
 
-def straight() -> None:
+def straight(put: Put) -> None:
     """A preference model without its cycles: differences of rewards alone."""
     right = PreferenceHead.features
 
@@ -72,10 +75,10 @@ def straight() -> None:
         feature = right(self, hidden)
         return feature * (torch.arange(feature.shape[-1], device=feature.device) == 0)
 
-    PreferenceHead.features = features
+    put(PreferenceHead, "features", features)
 
 
-def unpaid() -> None:
+def unpaid(put: Put) -> None:
     """A policy gradient whose divergence costs nothing."""
     right = OnPolicy.penalised
 
@@ -84,10 +87,10 @@ def unpaid() -> None:
     ) -> tuple[Tensor, Tensor]:
         return right(self, log_ratio_BKT, mask_BKT, 0.0)
 
-    OnPolicy.penalised = penalised
+    put(OnPolicy, "penalised", penalised)
 
 
-def valued() -> None:
+def valued(put: Put) -> None:
     """f(u)/u, whose mean is the divergence, in the reward in the place of f'(u), whose gradient it is."""
     right = InReward.terms
 
@@ -97,10 +100,10 @@ def valued() -> None:
         valued: Any = _Valued(divergence)
         return right(self, valued, log_ratio_BKT, mask_BKT)
 
-    InReward.terms = terms
+    put(InReward, "terms", terms)
 
 
-def backwards() -> None:
+def backwards(put: Put) -> None:
     """Advantages with the wrong sign."""
     right = OnPolicy.estimate
 
@@ -110,25 +113,25 @@ def backwards() -> None:
         found = right(self, reward, cost, state, mask_BKT)
         return dataclasses.replace(found, advantage_BKT=-found.advantage_BKT)
 
-    OnPolicy.estimate = estimate
+    put(OnPolicy, "estimate", estimate)
 
 
-def unlearnt() -> None:
+def unlearnt(put: Put) -> None:
     """What comes beside a rollout is not imitated."""
 
     def imitated(self: OnPolicyModule, batch: Batch) -> Tensor:
         return batch.weight_B.new_zeros(())
 
-    OnPolicyModule._imitated = imitated  # pyright: ignore[reportPrivateUsage]
+    put(OnPolicyModule, "_imitated", imitated)
 
 
-def unpriced() -> None:
+def unpriced(put: Put) -> None:
     """The multiplier of costs stays what it was."""
 
     def updated(self: Lagrange, state: Tensor, cost_N: Tensor) -> Tensor:
         return state
 
-    Lagrange.updated = updated
+    put(Lagrange, "updated", updated)
 
 
 class _Valued:
@@ -150,7 +153,7 @@ class _Identity:
         return log_u
 
 
-MUTANTS: dict[str, Callable[[], None]] = {
+MUTANTS: dict[str, Callable[[Put], None]] = {
     "flip": flip,
     "linear": linear,
     "double": double,
@@ -166,7 +169,7 @@ MUTANTS: dict[str, Callable[[], None]] = {
 def main(argv: list[str]) -> None:
     from xpo.cli import main as command
 
-    MUTANTS[argv[0]]()
+    MUTANTS[argv[0]](setattr)
     command(argv[1:])
 
 

@@ -51,13 +51,12 @@ def write(path: Path, count: int, seed: int, cues: Sequence[str]) -> Path:
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A finished run's folder and metrics; ``broken`` flips every label of the loss."""
-    monkeypatch.setattr(OffPolicy, "losses", OffPolicy.losses)  # put back when the test ends
     right = OffPolicy.losses
 
     def trained(name: str, *overrides: str, broken: bool = False) -> tuple[Path, dict[str, float]]:
-        OffPolicy.losses = right
+        monkeypatch.setattr(OffPolicy, "losses", right)
         if broken:
-            MUTANTS["flip"]()
+            MUTANTS["flip"](monkeypatch.setattr)
         files = (f"data.path={tmp_path / 'train.jsonl'}", f"data.test_path={tmp_path / 'test.jsonl'}")
         out = tmp_path / name
         return out, execute(build(compose_config([*TINY, *overrides, *files, f"cache={out}-cache"])), out)
