@@ -94,6 +94,12 @@ def test_what_is_asked_twice_is_counted(tmp_path: Path, settings: list[str], cap
         ["annotator=reward_model", "annotator.path=/nowhere/model"],
         ["annotator=weighted", "annotator.models=[{path: /nowhere/model}]"],
         ["annotator=direct", "annotator.path=/nowhere/model"],
+        [
+            "annotator=implicit",
+            "annotator.path=/nowhere/model",
+            "annotator.reference=x/y",
+            "annotator.beta=1",
+        ],
     ],
 )
 def test_judges_that_are_not_there(tmp_path: Path, settings: list[str]) -> None:

@@ -56,6 +56,12 @@ class Implicit(Labeller):
         if self.tokens < 1:
             raise ValueError(f"tokens must be at least 1, got {self.tokens}")
 
+    @property
+    def reads(self) -> Sequence[tuple[str, str]]:
+        """Which models; a run's folder is looked into when it is its turn."""
+        given = {"annotator.path": self.path, "annotator.reference": self.reference}
+        return tuple((key, path) for key, path in given.items() if path is not None)
+
     def fingerprint(self, desk: Desk) -> str:
         """Hashes of both models, and the settings."""
         places = [f"{self.run}/model", f"{self.run}/{REFERENCE}"] if self.run is not None else self._places
