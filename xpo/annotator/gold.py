@@ -70,9 +70,16 @@ class Gold:
         return f"Gold({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 
     def __call__(self, records: Sequence[Record], desk: Desk | None = None) -> list[Record]:
-        draw = random.Random(self.seed)
         baseline = _baselines(records)
-        return [self._labelled(record, baseline[str(record.prompt)], draw) for record in records]
+        if desk is None or not desk.draw:
+            draws = [random.Random(self.seed)] * len(records)
+        else:  # each sample's own, whoever labels its neighbours
+            places = range(desk.first, desk.first + len(records))
+            draws = [random.Random(f"{self.seed}/{desk.draw}/{place}") for place in places]
+        return [
+            self._labelled(record, baseline[str(record.prompt)], draw)
+            for record, draw in zip(records, draws, strict=True)
+        ]
 
     def _labelled(self, record: Record, baseline: float, draw: random.Random) -> Record:
         wins = tuple(tuple(self._win(margin) for margin in row) for row in _margins(record))

@@ -114,7 +114,8 @@ class Collector:
                 self._said(prompt, own, rivals[i] if rivals else (), () if alone else prompt.given)
                 for i, (prompt, own) in enumerate(zip(prompts[first:end], drawn.responses, strict=True))
             ]
-            found = self._annotated(prompts[first:end], drawn, said)
+            desk = dataclasses.replace(self.desk, policy=self.policy, draw=draw, first=first)
+            found = self._annotated(prompts[first:end], drawn, said, desk)
         if ranks == 1:
             return found
         return rows_from_all_ranks(dict(zip(range(first, end), found, strict=True)))
@@ -147,12 +148,14 @@ class Collector:
         seeds(first, generator)
         return engine(self.policy, [prompt.shown for prompt in prompts], option, generator)
 
-    def _annotated(self, prompts: Sequence[Prompt], drawn: Any, said: Sequence[Record]) -> list[Answered]:
+    def _annotated(
+        self, prompts: Sequence[Prompt], drawn: Any, said: Sequence[Record], desk: Desk
+    ) -> list[Answered]:
         if self.parts.feedback.contrasts:
             which = self.parts.sampling.given
             records = [judged(r, len(p.given), which) for p, r in zip(prompts, said, strict=True)]
         else:
-            records = self.parts.annotator(said, dataclasses.replace(self.desk, policy=self.policy))
+            records = self.parts.annotator(said, desk)
         found = []
         for i, (prompt, record) in enumerate(zip(prompts, records, strict=True)):
             responses, done = drawn.responses[i], drawn.finished[i]

@@ -36,6 +36,8 @@ def rows_of(
     examples: list[Example] = []
     for record in records:
         if parts.arity.sizes == (1, 1) and parts.feedback.gives == {"demonstrations"}:
+            if parts.sampling.reads_values:  # chosen already, by what they are worth
+                record = dataclasses.replace(record, labels=None)
             alone = (ordered(record, [k]) for k in range(len(record.responses)))
             examples += parts.feedback(list(alone), counts)
         else:

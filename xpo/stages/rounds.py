@@ -57,7 +57,7 @@ def _marked(alignment: Alignment, number: int) -> dict[str, float]:
     """What the policies at the ends of rounds come to together, where that is known."""
     if alignment.measure is None or alignment.head is not None:
         return {}
-    path = alignment.setting.checkpoints / "average.safetensors"
+    path = output_folder(alignment.setting.checkpoints) / "average.safetensors"
     found = alignment.measure.mark(alignment.policy.model, path, number)
     if found:
         alignment.setting.log.log(found, 0, f"rounds-{number}")
