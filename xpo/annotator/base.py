@@ -26,7 +26,7 @@ class Desk:
     ``cache``: a folder that other runs share. ``out``: the run's own, None where nothing is run. ``policy``
     (a ``xpo.run.samples.Policy``): as the rows find it, given to annotators that declare ``needs_policy``.
     ``passing``: the responses are a rollout's, which nobody will ask about again: what was not ``bought`` is
-    not stored, and no bar is shown. ``draw`` names the rollout, and its records' places begin at ``first``: for
+    not stored, and no bar is shown. ``draw`` names the rollout, where its records begin at ``first``: for
     labels that are drawn. ``objection``: why a record, as it is labelled, cannot be trained on, or an empty
     text (``xpo.data.label.objection``).
     """
