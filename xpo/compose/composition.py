@@ -45,6 +45,7 @@ class Composition:
     policy_loss: Any
     constraint: Any
     pretraining: Any
+    query: Any
     reduce: Any
     model: Any
     adapter: Any

@@ -31,6 +31,7 @@ BESIDE = (
     "policy_loss",
     "constraint",
     "pretraining",
+    "query",
     "reduce",
     "model",
     "adapter",

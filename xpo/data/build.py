@@ -117,11 +117,11 @@ def prepare(
     train on, with the reasons, and where the data lack what is needed.
     """
     splits = pipeline.data.read() if splits is None else splits
-    limits = _limits(pipeline, window)
+    limits = limits_of(pipeline, window)
     if labelled is None:
         labelled = label(pipeline.annotator, splits, pipeline.desk)
     counts = labelled.counts
-    stage = _Stage(pipeline, tokenizer, limits, progress)
+    stage = Stage(pipeline, tokenizer, limits, progress)
     train = stage.rows(labelled.train, counts["train"])
     test = stage.rows(labelled.test, counts["test"])
     source, tally = splits.demonstrations, counts.get("demonstrations", Counts())
@@ -146,13 +146,14 @@ def prepare_demonstrations(
 
     A prompt without a response demonstrates nothing.
     """
-    stage = _Stage(pipeline, tokenizer, _limits(pipeline, window), progress)
+    stage = Stage(pipeline, tokenizer, limits_of(pipeline, window), progress)
     source = splits.demonstrations if splits.given else splits.train
     source = [record for record in source if record.responses]
     return stage.demonstrations(source, Counts(), pipeline.whole(splits))
 
 
-def _limits(pipeline: Pipeline, window: int | None) -> Limits:
+def limits_of(pipeline: Pipeline, window: int | None) -> Limits:
+    """How rows are cut to the model's window. Raises ``DataError`` for limits that it has no room for."""
     try:
         limits = pipeline.data.limits(window)
         return for_two(limits) if pipeline.together else limits
@@ -163,7 +164,7 @@ def _limits(pipeline: Pipeline, window: int | None) -> Limits:
 
 
 @dataclass(frozen=True)
-class _Stage:
+class Stage:
     """Records to rows, the same way for every split."""
 
     pipeline: Pipeline

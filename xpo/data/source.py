@@ -16,6 +16,7 @@ from xpo.data.counts import Counts, table
 from xpo.data.errors import BarePrompt, DataError
 from xpo.data.label import Labelled, label, objection
 from xpo.data.notice import check_steps, no_labels_yet, nothing_to_imitate, one_class
+from xpo.data.pool import Pool, pool_of_files
 from xpo.data.prompts import Prompts, prompts_of, room_of, said_in_text
 from xpo.data.questions import check_questions
 from xpo.data.record import Record, Splits
@@ -55,7 +56,8 @@ class FileSource:
         self.demonstrations_given = self._splits.given
         self._desk = dataclasses.replace(desk, objection=objection(self._pipeline.examples, self._needs))
         self._sampling = parts.sampling
-        self._waits = parts.annotator.needs_policy or parts.sampling.samples
+        self._chosen = parts.query.chooses and not parts.sampling.samples  # in rounds, what is labelled
+        self._waits = parts.annotator.needs_policy or parts.sampling.samples or self._chosen
         self._labelled = None if self._waits else self._label(self._desk)
         self._prepared: Prepared | None = None
         self._asked: dict[str, Counts] = {}  # of prompts that are to be answered
@@ -73,6 +75,8 @@ class FileSource:
             rows, labelled = self._prepared.demonstrations, self._labelled
             why = "" if rows or labelled is None else nothing_to_imitate(labelled.train, self._parts)
             return Rows(rows, why=why)
+        if self._chosen and not self._splits.given:
+            return Rows([], why="no row is labelled before the first round")
         if not self._splits.given:
             no_labels_yet(self._splits.train, self._parts)
         rows = prepare_demonstrations(self._pipeline, self._model[0], self._splits, self._model[1])
@@ -87,8 +91,21 @@ class FileSource:
             self._prepare(self._label(dataclasses.replace(self._desk, policy=start)))
         return Rows(self._ready.train, self._ready.test, limits=self._ready.limits)
 
-    def _label(self, desk: Desk) -> Labelled:
-        labelled = label(self._pipeline.annotator, self._splits, desk)
+    def pool(self, start: Policy, needs: frozenset[str]) -> Pool:
+        tokenizer, window = self._model
+        held_out = self._splits.test[: self._parts.eval.rows]
+
+        def ask(splits: Splits, draw: str, first: int) -> Labelled:
+            desk = dataclasses.replace(self._desk, policy=start, draw=draw, first=first)
+            return self._label(desk, splits)
+
+        splits = dataclasses.replace(self._splits, test=held_out)
+        found = pool_of_files(self._pipeline, tokenizer, splits, window, ask)
+        self._asked = {"pool": found.counts}
+        return found
+
+    def _label(self, desk: Desk, splits: Splits | None = None) -> Labelled:
+        labelled = label(self._pipeline.annotator, self._splits if splits is None else splits, desk)
         records = [*labelled.train, *labelled.test]
         self._pipeline.level.check(records)
         check_steps(records, self._parts)
@@ -132,13 +149,13 @@ class FileSource:
         return None
 
     def fingerprint(self) -> str:
-        if self._sampling.samples:
+        if self._sampling.samples or self._chosen:
             prompts = [content_key(record) for record in self._splits.train]
             return hashlib.sha256(repr(prompts).encode()).hexdigest()
         return self._ready.fingerprint
 
     def counts(self) -> Mapping[str, Any]:
-        if self._sampling.samples:
+        if self._sampling.samples or self._chosen:
             counts = {**self._splits.counts, **self._asked}
             return {name: tally.as_dict() for name, tally in counts.items()}
         return {name: tally.as_dict() for name, tally in self._ready.counts.items()}

@@ -17,13 +17,13 @@ from xpo.contracts import Batch, Row
 from xpo.data.build import check_rows
 from xpo.data.counts import Counts
 from xpo.data.errors import DataError
+from xpo.data.pool import Pool
 from xpo.data.prompts import Prompts
 from xpo.data.record import Record
-from xpo.data.tokenize import tokenize
-from xpo.data.truncate import Limits
 from xpo.gold import rows as build
 from xpo.gold import verdicts
 from xpo.gold.answers import Asked, prompts_of
+from xpo.gold.drawn import labelled_rows, pool_of
 from xpo.gold.evaluate import exact_logp, world_batch
 from xpo.gold.labels import PLAIN, LabelModel, Labels
 from xpo.gold.prefixes import prefix_rows, takes_apart
@@ -120,6 +120,12 @@ class GoldSource:
         probes = build.probe_rows(self.world, ref_logp_XN) if mismatched else None
         return self._population(rows, probes)
 
+    def pool(self, start: Policy, needs: frozenset[str]) -> Pool:
+        """Drawn responses, whose labels are drawn as they are asked for."""
+        desk, ref_logp_XN = dataclasses.replace(self._desk, policy=start), self._logp(start)
+        train, test = (self._records(ref_logp_XN, split) for split in ("train", "test"))
+        return pool_of(train, test, self._parts, self.tokenizer, desk)
+
     def prompts(self, start: Policy, sampling: Any) -> Prompts:
         """All of the world's, each answered as often as there are records; responses are drawn exactly.
 
@@ -186,15 +192,9 @@ class GoldSource:
 
     def _sampled(self, ref_logp_XN: Tensor, split: str, needs: frozenset[str]) -> list[Row]:
         """Drawn responses with drawn labels, through the same components as any other data."""
-        parts, ends = self._parts, self._parts.reward_level.ends
         drawn = self._records(ref_logp_XN, split)
-        if self._model is None:
-            drawn = [verdicts.bare(record) for record in drawn]
-        counts = self._counts[split] = Counts(read=len(drawn))
-        labelled = drawn if parts.feedback.contrasts else parts.annotator(drawn, self._desk)
-        examples = parts.arity(parts.feedback(labelled, counts), counts)
-        rows = tokenize(examples, self.tokenizer, Limits(), counts, ends=ends)
-        counts.kept = len(rows)
+        rows, counts = labelled_rows(drawn, self._parts, self.tokenizer, self._desk)
+        self._counts[split] = counts
         if split == "train":  # a few held-out rows may all be ties
             check_rows(split, rows, counts, needs)
         return rows

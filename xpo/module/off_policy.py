@@ -112,6 +112,10 @@ class OffPolicyModule(PolicyModule):
         ref_logp_BKT = batch.ref_logp_BKT if batch.ref_logp_BKT is not None else self.reference(batch)
         return Scores(logp_BKT, ref_logp_BKT, prompt_logp_BP, token, value)
 
+    def log_odds(self, batch: Batch) -> Tensor:
+        """log_odds_MBKK that i beats j, the difference of their rewards; a policy is one member."""
+        return differences(self.arrow.reward_of(batch, self.scores(batch)))[None]
+
     def _statistics(self, batch: Batch, policy: Distributions) -> dict[str, Tensor]:
         """What is read of next-token distributions, from the pass that gave the log-probabilities."""
         wanted, reference = self.arrow.token_statistics, None
@@ -159,3 +163,8 @@ class OffPolicyModule(PolicyModule):
         if learn:
             memory.copy_(part.remember(step))
         return Step(values_NF, weight_N, index_N, memory.clone())
+
+
+def differences(reward_BK: Tensor) -> Tensor:
+    """reward_i - reward_j, BKK."""
+    return reward_BK[:, :, None] - reward_BK[:, None, :]

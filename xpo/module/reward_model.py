@@ -10,7 +10,7 @@ from torch import Tensor
 
 from xpo.arrow import Scores, Steps
 from xpo.contracts import Batch
-from xpo.module.off_policy import OffPolicyModule
+from xpo.module.off_policy import OffPolicyModule, differences
 from xpo.reward_model.heads import Opinion, RewardHead
 from xpo.reward_model.read import features_of, pair_features
 from xpo.run.metrics import Ratio
@@ -42,6 +42,17 @@ class RewardModule(OffPolicyModule):
         logp_BKT, prompt_logp_BP = self._imitated(states, batch)
         ref_BKT = torch.zeros_like(logp_BKT)
         return Scores(logp_BKT, ref_BKT, prompt_logp_BP, opinion=_mean(members), members=members)
+
+    def log_odds(self, batch: Batch) -> Tensor:
+        scores = self.scores(batch)
+        return torch.stack(
+            [
+                differences(self.arrow.reward_of(batch, dataclasses.replace(scores, opinion=opinion)))
+                if opinion.log_odds_BKK is None
+                else opinion.log_odds_BKK
+                for opinion in scores.members
+            ]
+        )
 
     def _read(self, batch: Batch) -> tuple[Tensor, TokenStates | None]:
         """What the head says, and the states of single responses where they are read."""

@@ -43,7 +43,7 @@ def align(alignment: Alignment) -> dict[str, float]:
     steps = c.trainer.total_steps(len(alignment.rows.train))
     if c.trainer.steps is not None:  # of the whole run
         steps = alignment.turn.share(steps)
-    module = _module(alignment, reference, steps)
+    module = module_of(alignment, reference, steps)
 
     def evaluate(model: Any = alignment.policy.model) -> Mapping[str, float]:
         module.policy = model
@@ -71,7 +71,8 @@ def align(alignment: Alignment) -> dict[str, float]:
     return metrics
 
 
-def _module(alignment: Alignment, reference: Prepared, steps: int) -> OffPolicyModule:
+def module_of(alignment: Alignment, reference: Prepared, steps: int) -> OffPolicyModule:
+    """What is trained for so many steps, and asked for rewards."""
     policy, c = alignment.policy, alignment.setting.composition
     arrow, critic = alignment.rows_arrow, alignment.critic
     parts = (policy.model, arrow, policy.scoring, reference, c.optimizer, steps, critic)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xpo.annotator.base import Desk
+from xpo.data.pool import Pool
 from xpo.model.loaded import Loaded
 from xpo.model.scorer import begin_with
 from xpo.on_policy.collect import Collector
@@ -28,7 +29,10 @@ from xpo.stages.weights import weighed
 
 @dataclass(frozen=True)
 class Opened:
-    """``rows`` are given, or stand beside what ``collector`` samples. ``loaded`` is the model as it came."""
+    """``rows`` are given, or stand beside what ``collector`` samples, or are those of a ``pool``, unlabelled.
+
+    ``loaded`` is the model as it came.
+    """
 
     source: Source
     policy: Policy
@@ -36,6 +40,7 @@ class Opened:
     rows: Rows
     collector: Collector | None
     finish: Finish | None
+    pool: Pool | None = None
 
 
 def first_of_all(setting: Setting) -> Setting:
@@ -59,13 +64,18 @@ def opened(setting: Setting, needs: frozenset[str]) -> Opened:
     policy = dataclasses.replace(policy, model=c.adapter.apply(policy.model, c.seed))
     draws = c.sampling.samples and not source.renews
     collector = sampler(setting, source, policy) if draws else None
-    rows = source.rows(policy, needs) if collector is None else beside(setting, source)
+    pool = source.pool(policy, needs) if c.query.chooses and collector is None else None
+    if pool is not None:
+        rows = Rows(pool.candidates, pool.test, limits=pool.limits)
+    else:
+        rows = source.rows(policy, needs) if collector is None else beside(setting, source)
     manifest.record(dropped_rows=source.counts(), hashes={"data": source.fingerprint()})
     finish = run_branch(setting, source, policy, rows) if c.sft.parallel else None
-    rows, facts = weighed(c, policy, rows) if collector is None else (rows, {})
+    given = collector is None and pool is None
+    rows, facts = weighed(c, policy, rows) if given else (rows, {})
     if facts:
         manifest.record(weighting=facts)
-    return Opened(source, policy, loaded, rows, collector, finish)
+    return Opened(source, policy, loaded, rows, collector, finish, pool)
 
 
 def head_of(setting: Setting, run: Opened) -> RewardHead | None:

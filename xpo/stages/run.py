@@ -28,6 +28,7 @@ from xpo.run.summary import write_summary
 from xpo.scoring.parts import output_idle
 from xpo.stages.alignment import Alignment
 from xpo.stages.opening import first_of_all, head_of, opened
+from xpo.stages.query import queried
 from xpo.stages.reward_model import leave_reward_model
 from xpo.stages.rollouts import align_by_rollouts
 from xpo.stages.rounds import align_in_rounds
@@ -89,6 +90,8 @@ def _stages(setting: Setting, argv: list[str], begin: float) -> dict[str, float]
         alignment = Alignment(
             setting, policy, arrow, rows, measure, critic, head, renew=renew, finish=run.finish
         )
+        if c.query.chooses:
+            alignment = queried(alignment, run.pool)
         with output_idle(policy.model, head is not None and not c.sft.merges):
             if collector is not None and c.schedule.online:
                 metrics = align_by_rollouts(alignment, collector)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from xpo.contracts import Row
+from xpo.data.pool import Pool
 from xpo.data.prompts import Prompts
 from xpo.data.truncate import Limits
 from xpo.run import samples
@@ -78,6 +79,10 @@ class Source(Protocol):
 
     def rows(self, start: Policy, needs: frozenset[str]) -> Rows:
         """Rows for alignment. ``start`` is the policy as alignment finds it."""
+        ...
+
+    def pool(self, start: Policy, needs: frozenset[str]) -> Pool:
+        """In the place of ``rows``, where a run chooses what is labelled."""
         ...
 
     def prompts(self, start: Policy, sampling: Any) -> Prompts:

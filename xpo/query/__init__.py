@@ -1,0 +1,1 @@
+"""Which responses are labelled: all, or in each round those that a labelling budget is best spent on."""

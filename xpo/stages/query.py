@@ -1,0 +1,159 @@
+"""Labels by a budget: what is sent to the annotator in each round, and what is not."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from xpo.contracts import Row
+from xpo.data.build import check_rows
+from xpo.data.counts import Counts, table
+from xpo.data.errors import DataError
+from xpo.data.loader import EvalLoader
+from xpo.data.pool import Pool
+from xpo.errors import UserError
+from xpo.on_policy.experience import Rollout
+from xpo.reference.prepared import Prepared
+from xpo.run.checkpoints import check_whole
+from xpo.run.files import output_folder
+from xpo.run.progress import progress
+from xpo.run.ranks import distributed, rank, rows_from_all_ranks
+from xpo.run.say import say
+from xpo.scoring.parts import evaluating
+from xpo.stages.align import checked, module_of
+from xpo.stages.alignment import Alignment
+from xpo.stages.source import Rows
+
+
+def queried(alignment: Alignment, pool: Pool | None) -> Alignment:
+    """The alignment, each of whose rounds has its share labelled: of a pool, or of what is sampled."""
+    chooser = Chooser(alignment)
+    if pool is not None:
+        return dataclasses.replace(alignment, renew=Queried(chooser, pool))
+    renew: Any = alignment.renew
+    return dataclasses.replace(alignment, renew=dataclasses.replace(renew, chooser=chooser))
+
+
+@dataclass(frozen=True)
+class Chooser:
+    """``chooser(rows, number, reference)``: places of the rows that are labelled in a round, on every rank.
+
+    ``rows`` are candidates without labels. Nothing is learnt before the first round, whose places are drawn.
+    """
+
+    alignment: Alignment
+
+    def __call__(self, rows: Sequence[Row], number: int, reference: Prepared | None) -> list[int]:
+        c = self.alignment.setting.composition
+        worth_N = [0.0] * len(rows)
+        if number > 1 and c.query.reads_odds:
+            worth_N = self._worth(rows, reference)
+        generator = torch.Generator().manual_seed(zlib.crc32(f"{c.seed}/query/{number}".encode()))
+        places = c.query.choose(worth_N, generator)
+        return rows_from_all_ranks({rank(): places})[0] if distributed() else places
+
+    @torch.no_grad()
+    def _worth(self, rows: Sequence[Row], reference: Prepared | None) -> list[float]:
+        c = self.alignment.setting.composition
+        alone = next((row for row in rows if len(row.responses) < 2), None)
+        if alone is not None:
+            raise DataError(
+                f"{alone.source}: {c.choice('query')} compares a prompt's responses, and this row has one: "
+                "give pairs or lists, or query=random"
+            )
+        assert reference is not None, "rounds that choose have a lasting one"
+        alignment = checked(dataclasses.replace(self.alignment, rows=Rows(rows)))
+        found, module = [0.0] * len(rows), module_of(alignment, reference, 1)
+        loader = EvalLoader(rows, alignment.sizes, alignment.collator())
+        device = next(alignment.policy.model.parameters()).device
+        with evaluating(module), c.trainer.autocast(device.type), progress(len(loader), "choosing") as bar:
+            for batch in loader:
+                odds_MBKK = module.log_odds(batch.to(device)).cpu()
+                for b, index in enumerate(batch.index_B.tolist()):
+                    size = len(rows[index].responses)
+                    found[index] = c.query.worth(odds_MBKK[:, b, :size, :size])
+                bar.advance()
+        return found
+
+
+@dataclass(frozen=True)
+class Queried:
+    """``queried(number, reference)``: the rows labelled in earlier rounds, and those of this one.
+
+    What is chosen is kept beside the checkpoints before anybody is asked, and the rows when they are
+    labelled, so that a run that is taken up again asks nobody twice.
+    """
+
+    chooser: Chooser
+    pool: Pool
+
+    def __call__(self, number: int, reference: Prepared | None) -> Rows:
+        earlier = [_load(self._path(n)) for n in range(1, number)]
+        resumes = self.chooser.alignment.setting.composition.trainer.resume == "auto"
+        now = _load(self._path(number)) if resumes and self._path(number).is_file() else {}
+        if not now:
+            taken = {place for saved in earlier for place in saved["places"]}
+            now = {"places": self._chosen(taken, number, reference)}
+            _save(self._path(number), now)
+        if "rollout" not in now:
+            now |= self._labelled(now["places"], number)
+            _save(self._path(number), now)
+        rows = [row for saved in (*earlier, now) for row in Rollout.of(saved["rollout"]).rows]
+        self._tell(number, sum(len(saved["places"]) for saved in (*earlier, now)), rows)
+        return Rows(rows, self.pool.test, limits=self.pool.limits)
+
+    def _chosen(self, taken: set[int], number: int, reference: Prepared | None) -> list[int]:
+        """Places in the pool. ``UserError`` for one that is empty before the last round has its share."""
+        c, size = self.chooser.alignment.setting.composition, len(self.pool.candidates)
+        if c.query.budget * c.schedule.rounds > size:
+            raise UserError(
+                f"query.budget={c.query.budget} in {c.schedule.rounds} rounds are "
+                f"{c.query.budget * c.schedule.rounds} labels, and {size} rows can be labelled: lower "
+                f"query.budget to {size // c.schedule.rounds} at most, or have all labelled (query=all)"
+            )
+        left = [place for place in range(size) if place not in taken]
+        chosen = self.chooser([self.pool.candidates[place] for place in left], number, reference)
+        return [left[place] for place in chosen]
+
+    def _labelled(self, places: Sequence[int], number: int) -> dict[str, Any]:
+        """What becomes of these records; each rank has its share labelled."""
+        ranks = self.chooser.alignment.ranks[1] if distributed() else 1
+        at = rank() if ranks > 1 else 0
+        first, end = (len(places) * share // ranks for share in (at, at + 1))
+        rows, counts = self.pool.rows(
+            [self.pool.records[place] for place in places[first:end]], f"round {number}", first
+        )
+        say(table({f"labels of round {number}": counts}))
+        parts = [rows] if ranks == 1 else rows_from_all_ranks({at: rows})
+        return {"rollout": Rollout([row for part in parts for row in part]).state()}
+
+    def _tell(self, number: int, labels: int, rows: Sequence[Row]) -> None:
+        alignment = self.chooser.alignment
+        setting, counts = alignment.setting, Counts(read=labels, kept=len(rows))
+        check_rows("train", rows, counts, alignment.arrow.needs)
+        setting.log.log({"labels": float(labels), "rows": float(len(rows))}, 0, f"label-{number}")
+        setting.manifest.record(dropped_rows={"labelled": counts.as_dict()})
+
+    def _path(self, number: int) -> Path:
+        return self.chooser.alignment.setting.checkpoints / f"labels-{number:03d}.pt"
+
+
+def _load(path: Path) -> dict[str, Any]:
+    check_whole(path)
+    return torch.load(path, weights_only=True)
+
+
+def _save(path: Path, state: dict[str, Any]) -> None:
+    if rank() != 0:
+        return
+    output_folder(path.parent)
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    os.replace(partial, path)
