@@ -16,16 +16,21 @@ SHARED = ("data", "model", "adapter", "sft", "seed", "cache")
 """What the reward model's run has in common with the one that it is trained for."""
 
 
+DRAWN = ("temperature", "top_k", "top_p", "min_new_tokens", "max_new_tokens", "stop", "prompt_template")
+"""How it draws responses where both sample alike."""
+
+
 @register("annotator", "trained")
 @dataclass(frozen=True)
 class Trained(Labeller):
-    """Scores of a reward model that is trained on the data's own comparisons before anything else is done.
+    """Scores of a reward model that is trained before the policy is, on comparisons.
 
     Ouyang et al. 2022, arXiv 2203.02155, section 3.5: fine-tune, train a reward model, reinforce, in one run.
     ``algo`` is the preset that trains it, on the same data and from the same model after the same
-    fine-tuning; ``overrides`` are its other settings, as on the command line. Its run lies in
-    ``reward_model/`` of this one's folder and is resumed and skipped as any run is; what it leaves labels as
-    annotator=reward_model does.
+    fine-tuning; ``overrides`` are its other settings, as on the command line, its annotator's among them.
+    The comparisons are the data's own; where the preset samples, they are of responses that the fine-tuned
+    model gives, as the run itself samples. Its run lies in ``reward_model/`` of this one's folder and is
+    resumed and skipped as any run is; what it leaves labels as annotator=reward_model does.
     """
 
     gives: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores", "wins"})
@@ -46,6 +51,9 @@ class Trained(Labeller):
         for key in SHARED:
             if key not in changed:
                 made[key] = copy.deepcopy(config[key])
+        own, mine = made["sampling"], config["sampling"]
+        if own["name"] == mine["name"] and "sampling" not in changed:
+            own.update({key: copy.deepcopy(mine[key]) for key in DRAWN if key in mine})
         return made
 
     def judge(self, records: Sequence[Record], desk: Desk) -> Iterator[Verdict]:

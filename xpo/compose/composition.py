@@ -46,6 +46,7 @@ class Composition:
     constraint: Any
     pretraining: Any
     query: Any
+    revision: Any
     reduce: Any
     model: Any
     adapter: Any

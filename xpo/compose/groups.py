@@ -32,6 +32,7 @@ BESIDE = (
     "constraint",
     "pretraining",
     "query",
+    "revision",
     "reduce",
     "model",
     "adapter",

@@ -69,10 +69,10 @@ class Reviser:
 
 
 def items(records: Sequence[Record], own: bool) -> list[Item]:
-    """Each distinct response, or with ``own`` each distinct prompt."""
+    """Each distinct response, or with ``own`` each distinct prompt, whether it has a response or not."""
     found: dict[str, Item] = {}
     for record in records:
-        for response in record.responses[:1] if own else record.responses:
+        for response in (*record.responses, "")[:1] if own else record.responses:
             item = Item(record.prompt, None if own else response, _lead(response), record.where)
             found.setdefault(item.key, item)
     return list(found.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -110,38 +109,27 @@ def _number(text: str) -> Any:
 def write(composition: Composition, given: Given) -> int:
     """Revise what is not revised yet, and write every demonstration."""
     from xpo.annotator.base import Desk
-    from xpo.annotator.store import Store
-    from xpo.judge.lengths import fitting
+    from xpo.judge.demonstrations import Request, demonstrations
     from xpo.judge.revise import KIND
-    from xpo.judge.revisions import Reviser, items, revised
     from xpo.judge.template_file import read_template
     from xpo.run.files import output_folder, write_text
     from xpo.run.quiet import quiet_libraries
-    from xpo.run.say import say, shown
+    from xpo.run.say import say
 
     c = composition
     lacking = {"texts"} - c.data.provides
     if lacking:
         raise ConfigError(f"{c.choice('data')} has no texts to revise; give data=jsonl data.path=FILE")
-    principles, out, desk = c.annotator.improving(), Path(given.out).expanduser(), Desk.of(c)
+    c.annotator.improving()  # raises where there is no such principle
+    out = Path(given.out).expanduser()
     template = read_template(KIND, given.template, given.exemplars, thinking=True)
     if out.resolve() == Path(c.data.path).expanduser().resolve():
         raise ConfigError(f"out={given.out} is the file that is read: give another one")
-    wanted = items(c.data.read().train, own=given.start == "model")
+    records = c.data.read().train
     output_folder(out.parent, "out")
     quiet_libraries()
-    with c.annotator.open(desk) as backend:
-        reviser = Reviser(backend, template, principles, given.recipe)
-        digest = hashlib.sha256(reviser.fingerprint.encode()).hexdigest()[:16]
-        kept = desk.cache / "revisions" / f"{digest}.jsonl"
-        fit = fitting(wanted, backend, c.data)
-        found = revised(reviser, fit, Store(kept), c.data.on_long_row == "drop")
-    rows = [item.demonstration(found[item.key]) for item in fit if item.key in found]
-    lines = [json.dumps(row, ensure_ascii=False) for row in rows if row is not None]
-    write_text(out, "".join(f"{line}\n" for line in lines))
-    empty = len(rows) - len(lines)
-    left_out = f", {empty} left out because the model's revision was empty" if empty else ""
-    long = len(wanted) - len(rows)
-    left_out += f", {long} left out because they are too long (data.on_long_row=drop)" if long else ""
-    say(f"{len(lines)} demonstrations in {shown(out)}{left_out}; each step lies in {shown(kept)}")
+    request = Request(template, given.recipe, own=given.start == "model")
+    made = demonstrations(c.annotator, c.data, records, Desk.of(c), request)
+    write_text(out, "".join(f"{line}\n" for line in made.lines))
+    say(made.told(out))
     return 0

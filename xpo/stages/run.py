@@ -29,6 +29,7 @@ from xpo.scoring.parts import output_idle
 from xpo.stages.alignment import Alignment
 from xpo.stages.opening import first_of_all, head_of, opened
 from xpo.stages.query import queried
+from xpo.stages.revision import with_revisions
 from xpo.stages.reward_model import leave_reward_model
 from xpo.stages.rollouts import align_by_rollouts
 from xpo.stages.rounds import align_in_rounds
@@ -71,7 +72,7 @@ def _made(path: Path) -> Path:
 
 
 def _stages(setting: Setting, argv: list[str], begin: float) -> dict[str, float]:
-    setting = first_of_all(setting)
+    setting = first_of_all(with_revisions(setting))
     c, manifest = setting.composition, setting.manifest
     arrow = arrow_of(c)
     manifest.record(argv=argv, axes=axes(c), seeds={"run": c.seed}, formula=formula_of(arrow).text)
@@ -87,6 +88,8 @@ def _stages(setting: Setting, argv: list[str], begin: float) -> dict[str, float]
         renew = None if collector is None else Renewal(setting, collector)
         if source.renews:
             renew = Expected(source, policy, arrow.needs)
+        if head is not None and renew is not None:  # once, as long as it is a policy
+            rows, renew = renew(1, None), None
         alignment = Alignment(
             setting, policy, arrow, rows, measure, critic, head, renew=renew, finish=run.finish
         )

@@ -76,7 +76,6 @@ def _samples_have_texts(c: Composition) -> Reason | None:
     wrong = {
         "feedback": c.feedback.contrasts and c.sampling.given == "none",
         "reward_level": c.reward_level.of_parts and not c.objective.policy_gradient,
-        "reward": c.reward.trains_head,
     }
     for group, so in wrong.items():
         if so:

@@ -17,6 +17,17 @@ def _nothing_else_is_trained_beside(c: Composition) -> Reason | None:
     )
 
 
+def _a_scorer_samples_before_it_is_one(c: Composition) -> Reason | None:
+    """What a reward model's trunk says as a policy it says before its training."""
+    if not c.sampling.samples or not c.reward.trains_head or not c.schedule.refreshes:
+        return None
+    return Reason(
+        f"{c.choice('reward')} trains a policy into a scorer, which samples no more, and "
+        f"{c.choice('schedule')} renews samples.",
+        ("schedule", "reward"),
+    )
+
+
 def _a_head_is_pretrained(c: Composition) -> Reason | None:
     if not c.pretraining.applies:
         return None
@@ -92,6 +103,7 @@ FIRST: tuple[Rule, ...] = (_what_is_trained_first_has_a_meaning,)
 
 RULES: tuple[Rule, ...] = (
     _nothing_else_is_trained_beside,
+    _a_scorer_samples_before_it_is_one,
     _a_head_is_pretrained,
     _a_scorer_is_trained_on,
     _a_reward_model_is_whole,

@@ -1,0 +1,1 @@
+"""Beside the axes: what a run imitates, made from answers that are criticised and revised first."""
