@@ -48,7 +48,8 @@ class Collector:
     """Draws responses to prompts and has them annotated; every rank gets the rows of all.
 
     ``parts`` is the composition, ``engine`` who draws, ``rival`` who draws responses of another
-    player. ``counts`` tells what was sampled and left.
+    player. ``counts`` tells what was sampled and left, ``told`` how a ``society`` fared that answers in the
+    place of the policy alone (``sampling.converses``).
     """
 
     parts: Any
@@ -60,6 +61,8 @@ class Collector:
     rival: Any = None
     clock: Clock = field(default_factory=Clock)
     counts: dict[str, int] = field(default_factory=dict)
+    told: dict[str, float] = field(default_factory=dict)
+    society: Any = None
 
     def rollout(self, indices: Sequence[int], number: int, again: int = 0) -> list[Answered]:
         """Responses to these prompts; prompts whose responses are all alike make way for others.
@@ -105,6 +108,8 @@ class Collector:
         """
         ranks = self.ranks if distributed() else 1  # before a training connects them each draws all
         place = rank() if ranks > 1 else 0
+        if self.parts.sampling.converses and not alone:
+            return self._conversed(prompts, draw, ranks > 1)
         first, end = (len(prompts) * at // ranks for at in (place, place + 1))
         with self.clock("sample"):
             drawn = self.drawn(prompts[first:end], draw, number, first)
@@ -119,6 +124,15 @@ class Collector:
         if ranks == 1:
             return found
         return rows_from_all_ranks(dict(zip(range(first, end), found, strict=True)))
+
+    def _conversed(self, prompts: Sequence[Prompt], draw: str, connected: bool) -> list[Answered]:
+        """What a society answers, on one rank for all of them: what is said there is remembered."""
+        if self.society is None:
+            self.society = self.parts.sampling.gather(self)
+        found = []
+        if not connected or rank() == 0:
+            found = self.society(prompts, draw, learns=prompts is not self.prompts.test)
+        return rows_from_all_ranks(dict(enumerate(found))) if connected else found
 
     def renew(self) -> None:
         """Give an engine that keeps weights of its own those that the policy has now."""
@@ -156,6 +170,10 @@ class Collector:
             records = [judged(r, len(p.given), which) for p, r in zip(prompts, said, strict=True)]
         else:
             records = self.parts.annotator(said, desk)
+        return self.answered(prompts, drawn, records)
+
+    def answered(self, prompts: Sequence[Prompt], drawn: Any, records: Sequence[Record]) -> list[Answered]:
+        """Of what was ``drawn`` for each prompt, and of the ``records`` of it, which are annotated."""
         found = []
         for i, (prompt, record) in enumerate(zip(prompts, records, strict=True)):
             responses, done = drawn.responses[i], drawn.finished[i]

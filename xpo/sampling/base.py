@@ -34,6 +34,10 @@ class Sampled:
     rivals: ClassVar[int] = 0  # responses of another player beside the policy's
     mix: ClassVar[float] = 0.0  # of the reference in that player
     average: ClassVar[float | None] = None  # how slowly that player follows the policy; None: at once
+    converses: ClassVar[bool] = False  # who answers is told something in words
+    rates: ClassVar[frozenset[str]] = frozenset()  # what is said of samples in the annotator's place
+    reads: ClassVar[tuple[tuple[str, str], ...]] = ()  # key and path of saved models beside the policy
+    idle: ClassVar[tuple[str, ...]] = ()  # keys that change nothing as the others are
 
     responses: int = 8
     temperature: float = 1.0

@@ -21,6 +21,9 @@ class OffPolicy:
     rivals: ClassVar[int] = 0  # responses of another player beside the policy's
     mix: ClassVar[float] = 0.0  # of the reference in that player
     average: ClassVar[float | None] = None  # how slowly that player follows the policy
-    mix: ClassVar[float] = 0.0  # of the reference in that player
+    converses: ClassVar[bool] = False  # who answers is told something in words
+    rates: ClassVar[frozenset[str]] = frozenset()  # what is said of samples in the annotator's place
+    reads: ClassVar[tuple[tuple[str, str], ...]] = ()  # key and path of saved models beside the policy
+    idle: ClassVar[tuple[str, ...]] = ()  # keys that change nothing as the others are
     given: ClassVar[str] = "none"  # which response of the data stands beside samples
     reads_values: ClassVar[bool] = False  # which responses stay depends on what they are worth

@@ -79,9 +79,9 @@ def meet(c: Composition) -> None:
     """``UserError`` where somebody who draws or judges samples is not there, before anything is loaded."""
     if not c.sampling.samples:
         return
-    if isinstance(c.annotator, Labeller):
-        for key, path in c.annotator.reads:
-            find(path, key)
+    own = c.annotator.reads if isinstance(c.annotator, Labeller) else ()
+    for key, path in (*own, *c.sampling.reads):
+        find(path, key)
     served = _served(c.sampling)
     if served is not None:
         served.meet()
@@ -181,7 +181,8 @@ class Renewal:
 
     def _tell(self, number: int) -> None:
         seconds = self.collector.clock.take()
-        self.setting.log.log({f"time/{phase}": s for phase, s in seconds.items()}, 0, f"sample-{number}")
+        times = {f"time/{phase}": s for phase, s in seconds.items()}
+        self.setting.log.log({**times, **self.collector.told}, 0, f"sample-{number}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,6 +17,7 @@ from xpo.compose.rules import (
     rows,
     samples,
     shape,
+    society,
     step,
     training,
     unread,
@@ -49,6 +50,7 @@ def of_samples(rule: Rule) -> Rule:
 
 RULES: tuple[Rule, ...] = (
     *samples.RULES,
+    *society.RULES,
     *map(of_given_rows, reward.RULES),
     *map(of_given_rows, rows.OF_ROWS),
     *rows.RULES,

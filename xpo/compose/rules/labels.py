@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xpo.compose.composition import Composition
 from xpo.compose.rules.reason import Reason, Rule
+from xpo.compose.rules.society import labeller, labels
 
 
 def _labels_are_soft(c: Composition) -> Reason | None:
@@ -88,12 +89,12 @@ def _cuts_are_read(c: Composition) -> Reason | None:
 
 
 def _wins_are_given(c: Composition) -> Reason | None:
-    if not c.feedback.soft_masses or "wins" in c.annotator.gives:
+    if not c.feedback.soft_masses or "wins" in labels(c):
         return None
     return Reason(
-        f"feedback.soft=true reads win probabilities, and {c.choice('annotator')} gives "
-        f"{', '.join(sorted(c.annotator.gives))}.",
-        ("annotator", "feedback"),
+        f"feedback.soft=true reads win probabilities, and {c.choice(labeller(c))} gives "
+        f"{', '.join(sorted(labels(c)))}.",
+        (labeller(c), "feedback"),
         ("feedback.soft=false",),
     )
 

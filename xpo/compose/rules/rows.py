@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xpo.compose.composition import Composition
 from xpo.compose.rules.reason import Reason, Rule
+from xpo.compose.rules.society import labeller, labels
 
 
 def _annotator_can_label(c: Composition) -> Reason | None:
@@ -18,22 +19,23 @@ def _annotator_can_label(c: Composition) -> Reason | None:
 
 
 def _feedback_is_there(c: Composition) -> Reason | None:
-    given = c.feedback.gives & c.arity.keeps & (c.annotator.gives | {"demonstrations"})
+    given = c.feedback.gives & c.arity.keeps & (labels(c) | {"demonstrations"})
+    who = labeller(c)
     for group in ("objective", "sft", "margin", "anchor", "weighting"):
         lacking = sorted(c.components()[group].needs - given)
         if lacking:
             return Reason(
                 f"{c.choice(group)} needs {' and '.join(lacking)}, but {c.choice('feedback')} with "
-                f"{c.choice('arity')} and {c.choice('annotator')} gives rows with "
+                f"{c.choice('arity')} and {c.choice(who)} gives rows with "
                 f"{', '.join(sorted(given)) or 'no labels'}.",
-                ("feedback", "arity", "annotator", group),
+                ("feedback", "arity", who, group),
             )
     if c.reward.relabels and "comparisons" in c.objective.needs and c.reward_form.reads not in given:
         return Reason(
             f"{c.choice('reward_form')} takes labels from {c.reward_form.reads}, but {c.choice('feedback')} "
-            f"with {c.choice('arity')} and {c.choice('annotator')} gives rows with "
+            f"with {c.choice('arity')} and {c.choice(who)} gives rows with "
             f"{', '.join(sorted(given)) or 'no labels'}.",
-            ("feedback", "arity", "annotator", "reward_form", "reward"),
+            ("feedback", "arity", who, "reward_form", "reward"),
         )
     return None
 

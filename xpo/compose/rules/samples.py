@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xpo.compose.composition import Composition
 from xpo.compose.rules.reason import Reason, Rule
+from xpo.compose.rules.society import labels
 
 
 def _a_gradient_has_samples(c: Composition) -> Reason | None:
@@ -188,7 +189,7 @@ def _prices_are_read(c: Composition) -> Reason | None:
     if not c.sampling.samples or not c.sampling.missing_eos:
         return None
     groups = {
-        "annotator": "scores" not in c.annotator.gives,
+        "annotator": "scores" not in labels(c),
         "reward_form": c.reward_form.reads == "wins",
         "feedback": c.feedback.soft_masses,
     }

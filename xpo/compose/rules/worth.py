@@ -5,6 +5,7 @@ from __future__ import annotations
 from xpo import registry
 from xpo.compose.composition import Composition
 from xpo.compose.rules.reason import Reason, Rule
+from xpo.compose.rules.society import labeller, labels
 from xpo.written import reset
 
 
@@ -30,12 +31,12 @@ def _somebody_scores(c: Composition) -> Reason | None:
         )
     of_pairs = c.reward_form.reads == "wins"
     wanted = {c.reward_form.reads} if of_pairs else {c.feedback.on_policy}
-    lacking = sorted(wanted - c.annotator.gives)
+    lacking = sorted(wanted - labels(c))
     if lacking:
         return Reason(
             f"{c.choice('feedback')} with {c.choice('reward_form')} takes {' and '.join(lacking)}, and "
-            f"{c.choice('annotator')} gives {', '.join(sorted(c.annotator.gives))}.",
-            ("annotator", "feedback", "reward_form"),
+            f"{c.choice(labeller(c))} gives {', '.join(sorted(labels(c)))}.",
+            (labeller(c), "feedback", "reward_form"),
         )
     return None
 

@@ -1,0 +1,1 @@
+"""A society of policies: agents that remember, rate and criticise each other, and answer again."""
