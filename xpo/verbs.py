@@ -12,6 +12,7 @@ VERBS = {
     "label": "xpo.labelling.label:main",
     "agreement": "xpo.agreement.command:main",
     "revise": "xpo.judge.verb:main",
+    "society": "xpo.society.verb:main",
 }
 """Verb -> ``module:function``; the function takes the arguments behind the verb, returns the exit code."""
 
