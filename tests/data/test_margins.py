@@ -66,7 +66,7 @@ def test_pairs_of_a_list_have_theirs(write: Callable[..., str], tokenizer: Any) 
 def test_equal_responses_are_one(write: Callable[..., str], tokenizer: Any) -> None:
     twice = LIST | {"completions": [" low", " high", " low"]}
     (row,) = run(write([twice]), tokenizer, arity=List()).train
-    assert len(row.responses) == 2 and margins(row) == [[0, 2.5], [-2.5, 0]]
+    assert len(row.responses) == 2 and margins(row) == [[0, 2.75], [-2.75, 0]], "the mean of 3 and 2.5"
 
 
 def test_other_kinds_of_rows_drop_them(write: Callable[..., str], tokenizer: Any) -> None:

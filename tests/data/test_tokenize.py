@@ -180,8 +180,9 @@ def test_a_list_keeps_each_response_once(tokenizer: Any) -> None:
     )
     counts = Counts()
     row = one(item, tokenizer, counts)
-    assert len(row.responses) == 2 and row.scores == (3.0, 2.0)
-    assert row.prefer == ((0.0, 1.0), (0.0, 0.0)) and row.demo == (1.0, 0.0)
+    assert len(row.responses) == 2 and row.scores == (2.0, 2.0), "neither copy's score: their mean"
+    assert row.prefer == ((0.0, 0.5), (0.5, 0.0)), "A beats B once, and loses once"
+    assert row.demo == (1.0, 0.0)
     assert counts.noted == {"responses that equal another of their row": 1}
 
 

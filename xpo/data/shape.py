@@ -90,6 +90,51 @@ def take(item: Example, order: Sequence[int]) -> Example:
     )
 
 
+def merged(item: Example, groups: Sequence[Sequence[int]]) -> Example:
+    """Responses of a group made one: what was said of each stays, but not which of them beats another.
+
+    Masses add up and are scaled to sum to 1 again; numbers are means. To keep one copy of a response that was
+    drawn twice, the one that stands first, would keep its luckier label: lists would drift to what is drawn
+    most.
+    """
+    good, bad = _sums(item.good, groups), _sums(item.bad, groups)
+    prefer = None
+    if item.prefer is not None:
+        rows = [[sum(item.prefer[i][j] for i in a for j in b) for b in groups] for a in groups]
+        prefer = _scaled(
+            tuple(tuple(0.0 if i == j else m for j, m in enumerate(r)) for i, r in enumerate(rows))
+        )
+    return dataclasses.replace(
+        item,
+        responses=tuple(item.responses[group[0]] for group in groups),
+        prefer=prefer,
+        good=good,
+        bad=bad,
+        demo=_sums(item.demo, groups),
+        scores=_means(item.scores, groups),
+        wins=_mean_square(item.wins, groups),
+        margins=_mean_square(item.margins, groups),
+        costs=_means(item.costs, groups),
+        rivals=_means(item.rivals, groups),
+    )
+
+
+def _sums(values: tuple[float, ...] | None, groups: Sequence[Sequence[int]]) -> tuple[float, ...] | None:
+    return None if values is None else tuple(sum(values[k] for k in group) for group in groups)
+
+
+def _means(values: tuple[float, ...] | None, groups: Sequence[Sequence[int]]) -> tuple[float, ...] | None:
+    return None if values is None else tuple(sum(values[k] for k in g) / len(g) for g in groups)
+
+
+def _mean_square(matrix: Matrix | None, groups: Sequence[Sequence[int]]) -> Matrix | None:
+    if matrix is None:
+        return None
+    return tuple(
+        tuple(sum(matrix[i][j] for i in a for j in b) / (len(a) * len(b)) for b in groups) for a in groups
+    )
+
+
 def _target(item: Example, order: Sequence[int]) -> tuple[float, ...] | None:
     demo = _some(item.demo, order)
     if demo is None or (not sum(demo) and (item.prefer is None or len(order) == 1)):

@@ -13,7 +13,7 @@ from xpo.data.ids import common, one_bos
 from xpo.data.nested import Cutter
 from xpo.data.record import Example
 from xpo.data.render import rendered
-from xpo.data.shape import take
+from xpo.data.shape import merged
 from xpo.data.truncate import Ids, Limits, fit
 
 Progress = Callable[[int, int], None]
@@ -190,10 +190,12 @@ def _open(response: Ids, tokenizer: Any) -> list[int]:
 
 def distinct(item: Example, prompt: list[int], responses: list[list[int]], counts: Counts) -> Row | None:
     """The row with each response once: equal ones cannot be told apart, whatever was said about them."""
-    first = {tuple(response): k for k, response in reversed(list(enumerate(responses)))}
-    keep = sorted(first.values())
+    places: dict[tuple[int, ...], list[int]] = {}
+    for k, response in enumerate(responses):
+        places.setdefault(tuple(response), []).append(k)
+    keep = [group[0] for group in places.values()]
     if len(keep) < len(responses):
-        item = take(item, keep)
+        item = merged(item, list(places.values()))
         if len(keep) < 2 or (item.prefer is not None and not sum(map(sum, item.prefer))):
             counts.drop("identical responses")
             return None
