@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from xpo.annotator.base import Desk
 from xpo.annotator.store import Store
 from xpo.data.record import Record
 from xpo.judge.lengths import fitting
+from xpo.judge.local import LocalBackend
+from xpo.judge.remembered import Remembered
 from xpo.judge.revise import Recipe, Revising
 from xpo.judge.revisions import Reviser, items, revised
 from xpo.judge.template import Template
@@ -65,6 +67,9 @@ def demonstrations(
         digest = hashlib.sha256(reviser.fingerprint.encode()).hexdigest()[:16]
         kept = desk.cache / "revisions" / f"{digest}.jsonl"
         fit = fitting(wanted, backend, data)
+        if isinstance(backend, LocalBackend):
+            answers = Store(kept.with_name(f"{digest}-answers.jsonl"))
+            reviser = replace(reviser, backend=Remembered(backend, answers))
         found = revised(reviser, fit, Store(kept), data.on_long_row == "drop")
     rows = [item.demonstration(found[item.key]) for item in fit if item.key in found]
     lines = [json.dumps(row, ensure_ascii=False) for row in rows if row is not None]
