@@ -7,6 +7,7 @@ from tests.compose.part_cases import PART_CASES
 from tests.compose.sample_cases import SAMPLE_CASES
 from tests.compose.test_sample_rules import REFUSED
 from xpo.compose import Refused, build, compose_config
+from xpo.compose.assembled import assembled
 from xpo.compose.rules import RULES
 
 CASES = [
@@ -143,7 +144,7 @@ def test_every_rule_refuses_something():
 
     fired = set()
     for arguments in (case[0] for case in (*CASES, *REFUSED)):
-        composition = instantiate(compose_config(arguments))
+        composition = instantiate(assembled(arguments))
         fired |= {rule.__name__ for rule in RULES if rule(composition) is not None}
     assert fired == {rule.__name__ for rule in RULES}
 

@@ -3,6 +3,7 @@
 import pytest
 
 from xpo.compose import ConfigError, build, compose_config
+from xpo.compose.assembled import assembled
 from xpo.compose.compose import option_files
 from xpo.compose.groups import GROUPS
 
@@ -71,8 +72,9 @@ def test_every_option_file_makes_its_component_from_its_own_values(group):
     assert option_files(group), group
     for option in option_files(group):
         extra = NEEDS_A_VALUE.get(f"{group}={option}", [])
-        composed = instantiate(compose_config([f"{group}={option}", *extra]))
-        assert composed.components()[group] is not None
+        config = compose_config([f"{group}={option}", *extra])
+        assert instantiate(config).components()[group] is not None
+        assert assembled([f"{group}={option}", *extra]) == config
 
 
 def test_no_key_of_a_component_is_missing_from_its_option_file():
@@ -80,7 +82,7 @@ def test_no_key_of_a_component_is_missing_from_its_option_file():
 
     for group in GROUPS:
         for option in option_files(group):
-            node = compose_config([f"{group}={option}", *NEEDS_A_VALUE.get(f"{group}={option}", [])])[group]
+            node = assembled([f"{group}={option}", *NEEDS_A_VALUE.get(f"{group}={option}", [])])[group]
             keys = set(registry.fields(registry.component(group, node["name"])))
             assert keys == set(node) - {"name"}, f"{group}={option}"
 

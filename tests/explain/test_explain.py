@@ -4,15 +4,18 @@ import sys
 
 import pytest
 
-from xpo.compose import ConfigError, Refused, presets
+from xpo.compose import ConfigError, Refused, build, compose_config, presets
+from xpo.compose.assembled import assembled
 from xpo.compose.groups import AXES
-from xpo.explain.explain import as_text, explain, main
+from xpo.explain.explain import as_text, explain, explained, main
 from xpo.explain.symbols import SYMBOLS
 
 
 @pytest.mark.parametrize("algo", presets())
 def test_every_preset_explains_itself(algo):
-    found = explain([f"algo={algo}"])
+    config = compose_config([f"algo={algo}"])
+    assert assembled([f"algo={algo}"]) == config
+    found = explained(build(config))
     text = as_text(found)
     assert text.startswith(f"{algo}: {found.preset.title}")
     assert list(found.axes) == list(AXES)
@@ -29,7 +32,7 @@ def test_no_symbol_of_a_formula_is_unexplained():
         "advantage=n_step advantage.steps=2 critic=tokens arity=list",
     ]
     for overrides in [*(f"algo={algo}" for algo in presets()), *(f"algo=rloo {more}" for more in changed)]:
-        told = explain(overrides.split())
+        told = explained(build(assembled(overrides.split())))
         definitions = (*told.formula.definitions, *told.credit)
         defined = {name for name, _ in definitions}
         for _, expression in definitions:

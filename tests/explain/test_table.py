@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from xpo.compose import followed
 from xpo.compose.compose import presets
 from xpo.compose.groups import AXES
 from xpo.compose.paths import core_conf
@@ -37,7 +38,7 @@ def test_a_preset_read_from_its_files_is_the_preset_that_hydra_composes(algo):
 
 def test_inheritance_follows_hydra(tmp_path, monkeypatch):
     """Parents first, the later entry wins, a file's own values where its ``_self_`` stands."""
-    monkeypatch.setattr(files, "_roots", lambda: [tmp_path])
+    monkeypatch.setattr(followed, "roots", lambda: [tmp_path])
     (tmp_path / "algo").mkdir()
     axes = "".join(f"  - override /{axis}: none\n" for axis in AXES)
     (tmp_path / "algo/a.yaml").write_text(
@@ -61,7 +62,7 @@ def test_inheritance_follows_hydra(tmp_path, monkeypatch):
 
 
 def test_a_preset_that_forgets_an_axis_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "_roots", lambda: [tmp_path])
+    monkeypatch.setattr(followed, "roots", lambda: [tmp_path])
     (tmp_path / "algo").mkdir()
     (tmp_path / "algo/a.yaml").write_text("defaults: [override /length: mean]\n")
     with pytest.raises(UserError, match="algo=a sets no reward, .*must set every axis"):

@@ -10,7 +10,8 @@ from typing import ClassVar
 
 import pytest
 
-from xpo.compose import build, compose_config, presets
+from xpo.compose import build, presets
+from xpo.compose.assembled import assembled
 from xpo.compose.groups import AXES
 from xpo.explain.matrix import Entry, digest, matrix
 from xpo.explain.matrix_data import in_context
@@ -65,7 +66,7 @@ class MatrixTests:
                 seen.setdefault((e.axis, " ".join(e.nearest)), e)
         for e in [entry for entry in seen.values() if entry.value not in ("model", "adapter")]:
             taken = in_context(e.algo, e.where, Path("unread.jsonl"))
-            build(compose_config([*taken, f"{e.axis}={e.value}", *e.nearest]))
+            build(assembled([*taken, f"{e.axis}={e.value}", *e.nearest]))
 
     def test_the_document_is_up_to_date(self, entries: list[Entry]) -> None:
         lines = DOCUMENT.read_text(encoding="utf-8").splitlines()

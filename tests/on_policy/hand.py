@@ -16,7 +16,8 @@ from torch import Tensor
 
 from xpo.annotator.base import Desk, Labeller, Verdict
 from xpo.arrows import arrow_of
-from xpo.compose import build, compose_config
+from xpo.compose import build
+from xpo.compose.assembled import assembled
 from xpo.contracts import Batch
 from xpo.data.collate import Collator
 from xpo.data.plan import Sizes
@@ -80,7 +81,7 @@ def model(seed: int = 3) -> Any:
 
 @cache
 def composed(*overrides: str) -> Any:
-    return build(compose_config(list(overrides)))
+    return build(assembled(overrides))
 
 
 @dataclass

@@ -16,7 +16,8 @@ from typing import Any
 import yaml
 
 from xpo import registry
-from xpo.compose.compose import compose_config, presets
+from xpo.compose.assembled import assembled
+from xpo.compose.compose import presets
 from xpo.compose.composition import Composition, instantiate
 from xpo.compose.errors import Refused
 from xpo.compose.groups import AXES, GROUPS
@@ -105,7 +106,7 @@ def _preset_options(composition: Composition) -> dict[str, str]:
 
 @cache
 def _options(preset: str) -> dict[str, str]:
-    config = compose_config([f"algo={preset}"])
+    config = assembled([f"algo={preset}"])
     return {group: config[group]["name"] for group in GROUPS}
 
 

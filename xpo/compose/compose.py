@@ -54,14 +54,14 @@ def resolve(config: DictConfig) -> dict[str, Any]:
 
 def check_hp(config: DictConfig) -> None:
     """Every ``hp.<group>.<option>.<key>`` must name a key of an option that exists and reads it."""
-    for group, options in (config.get("hp") or {}).items():
+    for group in _keys(config, "hp"):
         known = options_of(group)
         if not known:
             raise ConfigError(f"hp.{group}: there is no group {group!r}.{did_you_mean(group, config)}")
-        for option, values in (options or {}).items():
+        for option in _keys(config, f"hp.{group}"):
             if option not in known:
                 raise ConfigError(f"hp.{group}.{option}: no such option.{did_you_mean(option, known)}")
-            for key in values or {}:
+            for key in _keys(config, f"hp.{group}.{option}"):
                 if key not in known[option]:
                     raise ConfigError(
                         f"hp.{group}.{option}.{key}: no such key.{did_you_mean(key, known[option])}"
@@ -71,6 +71,14 @@ def check_hp(config: DictConfig) -> None:
                         f"hp.{group}.{option}.{key} is not read: the key has a value of its own in "
                         f"conf/{group}/{option}.yaml (${{hp:...}} would take it); set {group}.{key}"
                     )
+
+
+def _keys(config: DictConfig, address: str) -> list[str]:
+    """The keys there, none for null. ``ConfigError`` for a value in the place of keys."""
+    found = OmegaConf.select(config, address)
+    if not isinstance(found, DictConfig | None):
+        raise ConfigError(f"{address} must hold keys with values, got {found!r}: hp.<group>.<option>.<key>")
+    return list(found or ())
 
 
 def options_of(group: str) -> dict[str, dict[str, bool]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+from functools import cache
 from typing import Any, get_type_hints
 
 from xpo import registry
@@ -128,7 +129,7 @@ def component(group: str, node: Any) -> Any:
 
 def _make(cls: type, group: str, node: dict[str, Any]) -> Any:
     allowed = registry.fields(cls)
-    kinds = get_type_hints(cls)
+    kinds = _kinds(cls)
     values = {}
     for key, value in node.items():
         if key == "name":
@@ -143,6 +144,12 @@ def _make(cls: type, group: str, node: dict[str, Any]) -> Any:
         return cls(**values)
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{group}={node['name']}: {error}") from error
+
+
+@cache
+def _kinds(cls: type) -> dict[str, Any]:
+    """The types of its fields: reading them from their texts is most of what an option costs."""
+    return get_type_hints(cls)
 
 
 def unread_key(group: str, name: str, key: str, allowed: list[str]) -> str:

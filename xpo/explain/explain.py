@@ -66,12 +66,17 @@ def main(arguments: list[str]) -> int:
 
 def explain(overrides: list[str]) -> Explanation:
     """What the overrides compose to. Raises ``ConfigError`` and ``Refused`` as a run would."""
-    from xpo.arrows import arrow_of, credit_of, formula_of
     from xpo.compose import build, compose_config
+
+    return explained(build(compose_config(overrides)))
+
+
+def explained(composition: Composition) -> Explanation:
+    """The same of what is composed already."""
+    from xpo.arrows import arrow_of, credit_of, formula_of
     from xpo.explain.notes import needs, notes
     from xpo.explain.symbols import symbols
 
-    composition = build(compose_config(overrides))
     arrow = arrow_of(composition)
     composed, credit = formula_of(arrow), credit_of(arrow)
     return Explanation(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
+from functools import cache
 from typing import Any
 
 from xpo.explain.options import options
@@ -20,10 +21,15 @@ def left_open(algo: str, data: str, given: Container[str] = ()) -> list[str]:
     return [
         f"{group}.{key}"
         for group, name in choices.items()
-        for option in options(group)
-        if option.name == name
-        for key in open_keys(option.settings, given)
+        for settings in _settings(group, name)
+        for key in open_keys(settings, given)
     ]
+
+
+@cache
+def _settings(group: str, name: str) -> list[Mapping[str, Any]]:
+    """Of an option, if it is one of this group's."""
+    return [option.settings for option in options(group) if option.name == name]
 
 
 def open_keys(settings: Mapping[str, Any], given: Container[str] = ()) -> list[str]:

@@ -15,11 +15,14 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from xpo.compose import ConfigError, Refused, build, compose_config, presets
-from xpo.compose.composition import Composition
+from xpo.compose import ConfigError, Refused, build, presets
+from xpo.compose.assembled import assembled
+from xpo.compose.compat import check
+from xpo.compose.composition import Composition, component
 from xpo.compose.groups import AXES
 from xpo.errors import UserError
 from xpo.explain.matrix_data import CONTEXTS, placed, with_rows, write_rows
@@ -65,7 +68,7 @@ def matrix(folder: Path, algos: Sequence[str] | None = None) -> list[Entry]:
     for algo in algos:
         for where in CONTEXTS:
             number, overrides = placed(algo, where, rows, given[where])
-            config = compose_config([*overrides, cache])
+            config = assembled([*overrides, cache])
             found += _of_preset(algo, where, config, given[where][number])
     return found
 
@@ -81,7 +84,8 @@ def swapped(config: dict[str, Any], option: Option, given: Given) -> Iterator[di
 
 def _of_preset(algo: str, where: str, config: dict[str, Any], given: Given) -> Iterator[Entry]:
     try:
-        base = probe(build(config))
+        base = build(config)
+        probed = probe(base)
     except Refused as refusal:
         yield from _refused_here(algo, where, refusal.reason)
         return
@@ -89,47 +93,53 @@ def _of_preset(algo: str, where: str, config: dict[str, Any], given: Given) -> I
         yield from _refused_here(algo, where, _without_folders(str(error)))
         return
     for axis in AXES:
-        for option in options(axis):
+        for option in _options(axis):
             if option.name == config[axis]["name"]:
                 yield Entry(algo, where, axis, option.name, "own")
             else:
-                yield _entry(algo, where, option, _outcome(config, base, option, given))
+                found = _outcome(base, probed, option, given)
+                yield Entry(algo, where, axis, option.name, **found)
+
+
+@cache
+def _options(axis: str) -> list[Option]:
+    """Read once."""
+    return options(axis)
 
 
 def _refused_here(algo: str, where: str, reason: str) -> Iterator[Entry]:
     """For a preset that these data cannot carry: there is nothing that an axis could change."""
     about = f"algo={algo}, whatever its axes: {reason}"
     for axis in AXES:
-        for option in options(axis):
+        for option in _options(axis):
             yield Entry(algo, where, axis, option.name, "refused", reason=about)
 
 
-def _entry(algo: str, where: str, option: Option, outcome: dict[str, Any]) -> Entry:
-    return Entry(algo, where, option.group, option.name, **outcome)
-
-
-def _outcome(config: dict[str, Any], base: Probe, option: Option, given: Given) -> dict[str, Any]:
+def _outcome(base: Composition, probed: Probe, option: Option, given: Given) -> dict[str, Any]:
     try:
-        composition = _built(swapped(config, option, given))
+        composition = _built(base, option, given)
     except Refused as refusal:
         return {"status": "refused", "reason": refusal.reason, "nearest": refusal.nearest}
     except ConfigError as error:
         return {"status": "needs", "reason": _without_folders(str(error))}
     try:
-        what = probe(composition).changes(base)
+        what = probe(composition).changes(probed)
     except UserError as error:  # the rows of this context cannot carry it
         return {"status": "refused", "reason": _without_folders(str(error))}
     if what:
         return {"status": "changes", "what": tuple(what)}
-    return {"status": "equal", "reason": _declared_equal(build(config), composition, option.group)}
+    return {"status": "equal", "reason": _declared_equal(base, composition, option.group)}
 
 
-def _built(configs: Iterator[dict[str, Any]]) -> Composition:
+def _built(base: Composition, option: Option, given: Given) -> Composition:
     """The first that its components take; else the last's ``ConfigError``."""
     refused: ConfigError | None = None
-    for config in configs:
+    for config in swapped(base.config, option, given):
         try:
-            return build(config)
+            part = component(option.group, config[option.group])
+            changed = dataclasses.replace(base, config=config, **{option.group: part})
+            check(changed)
+            return changed
         except Refused:
             raise
         except ConfigError as error:
@@ -143,7 +153,7 @@ def _without_folders(reason: str) -> str:
     return re.sub(r"(?<==)\S+/(gold|file)/\d\b", r"\1", re.sub(r"\S+/(?=rows\.jsonl)", "", reason))
 
 
-def _declared_equal(base: Any, other: Any, axis: str) -> str:
+def _declared_equal(base: Composition, other: Composition, axis: str) -> str:
     """The declaration by which two options of an axis train the same; empty where there is none."""
     one, two = getattr(base, axis), getattr(other, axis)
     if axis == "divergence" and one.linear and two.linear:

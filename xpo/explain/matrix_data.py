@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from xpo.compose import ConfigError, Refused, build, compose_config
+from xpo.compose import ConfigError, Refused, build
+from xpo.compose.assembled import assembled
 from xpo.explain.left_open import filled_in, left_open
 
 
@@ -17,7 +18,7 @@ def long_from(least: int, most: int) -> tuple[str, ...]:
 
 
 SMALL = ("model.hidden=16", "model.layers=1", "model.heads=2", "trainer.threads=1")
-GOLD = ("data=gold", "data.mode=sampled", "data.records=48", *SMALL, *long_from(2, 4))
+GOLD = ("data=gold", "data.mode=sampled", "data.symbols=3", "data.records=48", *SMALL, *long_from(2, 4))
 WHOLE = ("data=gold", "data.mode=population", "data.symbols=2", *SMALL, *long_from(2, 4))
 FILE = (
     "data=jsonl",
@@ -50,7 +51,7 @@ def placed(algo: str, where: str, rows: Path, given: Sequence[Ways]) -> tuple[in
         for way in ways if left_open(algo, where_from(data), ways[0]) else ways[:1]:
             overrides = [f"algo={algo}", *with_rows(data, rows), *filled_in(algo, where_from(data), way)]
             with contextlib.suppress(Refused, ConfigError):
-                build(compose_config(overrides))
+                build(assembled(overrides))
                 return number, overrides
     return number, overrides
 

@@ -15,11 +15,13 @@ from xpo import registry
 from xpo.claims.claim import shares
 from xpo.claims.results import read_results, unpacked
 from xpo.claims.table import Line, lines
-from xpo.compose import build, compose_config
+from xpo.compose import build
+from xpo.compose.assembled import assembled
+from xpo.compose.composition import Composition
 from xpo.compose.groups import AXES
 from xpo.compose.paths import core_conf
 from xpo.explain.aligned import aligned
-from xpo.explain.explain import Explanation, explain
+from xpo.explain.explain import Explanation, explained
 from xpo.explain.left_open import filled_in
 from xpo.explain.notes import optimum
 from xpo.explain.presets import Preset, read
@@ -50,14 +52,14 @@ FOLDERS = {
 def page(results: Mapping[str, Any]) -> str:
     """The whole page."""
     presets = [read(path.stem) for path in sorted((core_conf() / "algo").glob("*.yaml"))]
-    measured = _measured(results)
+    built = {preset.algo: build(assembled(_on_files(preset.algo))) for preset in presets}
     parts = [
         HEAD,
-        _summary(presets, measured),
+        _summary(presets, built, _measured(results)),
         "## Axes\n\nWhat the survey prints, where it is another value, stands in brackets.\n",
         as_markdown(presets),
     ]
-    return "\n".join([*parts, "", *(_section(preset) for preset in presets)])
+    return "\n".join([*parts, "", *(_section(preset, built[preset.algo]) for preset in presets)])
 
 
 def _measured(results: Mapping[str, Any]) -> dict[str, Line]:
@@ -69,13 +71,14 @@ def _measured(results: Mapping[str, Any]) -> dict[str, Line]:
     return {line.claim.run[0].removeprefix("algo="): line for line in found}
 
 
-def _summary(presets: list[Preset], measured: Mapping[str, Line]) -> str:
+def _summary(presets: list[Preset], built: Mapping[str, Composition], measured: Mapping[str, Line]) -> str:
     rows = ["| algo | method | paper | optimises | earns |", "|---|---|---|---|---|"]
     for preset in presets:
         line = measured.get(preset.algo)
         earned = "" if line is None else _earned(line)
         link = f"[`{preset.algo}`](#{preset.algo})"
-        rows.append(f"| {link} | {preset.title} | {preset.paper} | {_optimises(preset.algo)} | {earned} |")
+        known = _optimises(built[preset.algo])
+        rows.append(f"| {link} | {preset.title} | {preset.paper} | {known} | {earned} |")
     return "\n".join([*rows, ""])
 
 
@@ -84,13 +87,12 @@ def _earned(line: Line) -> str:
     return f"{line.mean:.3f}{spread}"
 
 
-def _optimises(algo: str) -> str:
-    composition = build(compose_config(_on_files(algo)))
+def _optimises(composition: Composition) -> str:
     return str(composition.config["algo"].get("optimises") or optimum(composition))
 
 
-def _section(preset: Preset) -> str:
-    told: Explanation = explain(_on_files(preset.algo))
+def _section(preset: Preset, composition: Composition) -> str:
+    told = explained(composition)
     axes = ", ".join(f"{axis}={told.axes[axis]}" for axis in AXES)
     settings = ", ".join(
         f"{key}={value}" for key, value in told.settings.items() if not key.startswith(("optimizer.", "sft."))
@@ -127,7 +129,7 @@ def _credit(told: Explanation) -> list[str]:
 def _on_files(algo: str) -> list[str]:
     """Overrides of a run on somebody's files, those of a stage before it too where there is one."""
     given = [f"algo={algo}", "data=jsonl", "data.path=rows.jsonl", *filled_in(algo, "jsonl", FOLDERS)]
-    before = registry.component("pretraining", compose_config(given)["pretraining"]["name"])
+    before = registry.component("pretraining", assembled(given)["pretraining"]["name"])
     return [*given, "data.pretraining=more.jsonl"] if before.applies else given
 
 

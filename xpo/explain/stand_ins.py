@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import OmegaConf
 
-from xpo.compose import compose_config
+from xpo.compose.assembled import assembled, option_node
 from xpo.compose.composition import instantiate
 from xpo.compose.errors import ConfigError
 from xpo.explain.left_open import open_keys
@@ -26,13 +25,13 @@ Given = Sequence[Mapping[str, str]]
 
 def stand_ins(overrides: Sequence[str], folder: Path) -> Given:
     """A language model, and models that score responses and pairs of them, with the tokenizer of the data."""
-    found = [save_model(instantiate(compose_config([*overrides])), folder)]
-    configs = [compose_config([*overrides, "reward=head", form]) for form in SCORERS]
+    found = [save_model(instantiate(assembled([*overrides])), folder)]
+    configs = [assembled([*overrides, "reward=head", form]) for form in SCORERS]
     for config in configs:
         found.append(save_scorer(instantiate(config), folder.with_name(f"{folder.name}-{len(found)}")))
     another = dataclasses.replace(instantiate(configs[0]), seed=1)
     cost = save_scorer(another, folder.with_name(f"{folder.name}-cost"), sign=-1)
-    steps = instantiate(compose_config([*overrides, "reward=head", "reward_level=step"]))
+    steps = instantiate(assembled([*overrides, "reward=head", "reward_level=step"]))
     parts = save_scorer(steps, folder.with_name(f"{folder.name}-parts"), between=" ")
     models = f"[{{path: {parts}, weight: 2.0}}, {{path: {found[1]}, weight: 0.5}}]"
     others = {"helpfulness": str(found[1]), "cost": str(cost), "models": models}
@@ -44,15 +43,11 @@ def filled(config: dict[str, Any], option: Option, given: Given) -> Iterator[dic
 
     Raises ``ConfigError`` for a key that nothing given fills.
     """
-    node = OmegaConf.load(option.path)
     lacking = open_keys(option.settings, given[0] if given else ())
     for way in given if lacking else given[:1]:
         unknown = [key for key in lacking if key not in way]
         if unknown:
             keys = " and ".join(f"{option.group}.{key}" for key in unknown)
             raise ConfigError(f"{option.group}={option.name} needs {keys}, which only a user can give.")
-        whole = OmegaConf.merge(node, {key: yaml.safe_load(way[key]) for key in lacking})
-        both = OmegaConf.create({"hp": config["hp"], option.group: whole})
-        plain = OmegaConf.to_container(both, resolve=True, throw_on_missing=True)
-        assert isinstance(plain, dict)
-        yield plain[option.group]
+        values = {key: yaml.safe_load(way[key]) for key in lacking}
+        yield option_node(option.group, option.name, values, config["hp"])
