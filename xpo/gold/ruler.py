@@ -21,7 +21,7 @@ from xpo.gold.labels import Labels
 from xpo.gold.prefixes import prefix_batch, prefix_metrics, prefix_rows, takes_apart
 from xpo.gold.reinforced import temperature
 from xpo.gold.scorer_metrics import pairwise_metrics, pointwise_metrics
-from xpo.gold.target import Target, expectation, population_target
+from xpo.gold.target import Target, expectation, kl, population_target
 from xpo.gold.world import World
 from xpo.reward_model.heads import Opinion
 from xpo.scoring.score import Scoring
@@ -132,6 +132,8 @@ class Ruler:
             found["common/retain_nll"] = -float((base_XN * logp_XN.clamp(min=-1e4)).sum(1).mean())
         if isinstance(self.world, Game):
             found |= self._of_game(self.world, logp_XN)
+        if self._parts.feedback.contrasts:
+            found["gold/kl_to_demonstrations"] = kl(self.world.expert_logp_XN, logp_XN)
         if self._parts.constraint.applies:
             found["gold/cost"] = expectation(logp_XN, self.world.cost_XN)
             if self.target is not None:

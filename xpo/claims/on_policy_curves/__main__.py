@@ -1,8 +1,8 @@
-"""Over-optimisation of a learnt reward at five betas, and rounds of sampling, in the gold world.
+"""Over-optimisation of a learnt reward at five betas, in the gold world.
 
     python -m xpo.claims.on_policy_curves [--seeds N] [--out DIR] [--steps N]
 
-Writes docs/on_policy_curves.json, docs/over_optimisation.svg, and two sections of docs/on_policy.md.
+Writes docs/on_policy_curves.json, docs/over_optimisation.svg, and a section of docs/on_policy.md.
 """
 
 from __future__ import annotations
@@ -32,15 +32,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     seeds = range(options.seeds)
     learnt = {beta: [_learnt(beta, seed, options) for seed in seeds] for beta in BETAS}
-    rounds = {name: [_rounds(name, seed, options) for seed in seeds] for name in RUNS["rounds"]}
-    texts = {"over_optimisation": over_optimisation(learnt), "rounds": rounds_text(rounds)}
-    print("\n\n".join(texts.values()))
+    text = over_optimisation(learnt)
+    print(text)
     if options.steps is None:
-        facts = {"over_optimisation": {str(beta): learnt[beta] for beta in BETAS}, "rounds": rounds}
-        write_json(DOCS / "on_policy_curves.json", facts)
+        write_json(DOCS / "on_policy_curves.json", {str(beta): learnt[beta] for beta in BETAS})
         write_text(DOCS / "over_optimisation.svg", drawn(learnt))
-        for name, text in texts.items():
-            insert(DOCS / "on_policy.md", name, text)
+        insert(DOCS / "on_policy.md", "over_optimisation", text)
     return 0
 
 
@@ -60,15 +57,6 @@ def _learnt(beta: float, seed: int, options: argparse.Namespace) -> dict[str, Li
     overrides = [*RUNS["learnt"], f"reward.beta={beta}"]
     folder = _run(f"beta-{beta}", overrides, seed, options)
     return {name: _series(folder, name) for name in ("gold/reward", "rollout/score")}
-
-
-def _rounds(name: str, seed: int, options: argparse.Namespace) -> list[float]:
-    """The true reward before the first round and after each."""
-    folder = _run(name, RUNS["rounds"][name], seed, options)
-    lines = _lines(folder)
-    last = {line["stage"]: line["gold/reward"] for line in lines if "gold/reward" in line}
-    first = next(line["gold/reward"] for line in lines if "gold/reward" in line)
-    return [first, *last.values()]
 
 
 def _lines(folder: Path) -> list[dict[str, Any]]:
@@ -108,14 +96,6 @@ def over_optimisation(learnt: dict[float, list[dict[str, Line]]]) -> str:
         f"{len(next(iter(learnt.values())))} seeds, mean (least to most); 300 steps, measured every 5."
     )
     return "\n".join([about, "", "![true and learnt reward](over_optimisation.svg)", "", *lines])
-
-
-def rounds_text(rounds: dict[str, list[list[float]]]) -> str:
-    """Markdown: a line for each method, the mean true reward after each round."""
-    lines = ["| method | before | round 1 | round 2 | round 3 |", "|---|---|---|---|---|"]
-    for name, runs in rounds.items():
-        lines.append(f"| `{name}` | {' | '.join(_spread(list(each)) for each in zip(*runs, strict=True))} |")
-    return "\n".join(lines)
 
 
 def drawn(learnt: dict[float, list[dict[str, Line]]]) -> str:

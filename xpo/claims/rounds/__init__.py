@@ -1,0 +1,1 @@
+"""What rounds and games come to, round by round."""
