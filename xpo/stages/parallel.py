@@ -83,7 +83,8 @@ def run_branch(setting: Setting, source: Source, policy: Policy, rows: Rows) -> 
     they say what to imitate where the data have no demonstrations of their own.
     """
     c, model = setting.composition, policy.model
-    rows = source.demonstrations() if source.demonstrations_given else demonstrated(rows)
+    sampled = setting.composition.sampling.samples  # what is aligned on is not there yet
+    rows = source.demonstrations() if source.demonstrations_given or sampled else demonstrated(rows)
     counted = [(row.skip, row.weight) for row in rows.train]
     key = recipe_key(setting, rows, fingerprint(model), c.adapter, c.sft.l1, counted)
     path = setting.cache / "sft" / f"{key}.branch.safetensors"

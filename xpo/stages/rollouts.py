@@ -58,10 +58,15 @@ def align_by_rollouts(alignment: Alignment, collector: Collector) -> dict[str, f
         hashes={"reference": reference.fingerprint},
     )
     stage, folder = alignment.turn.stage, alignment.turn.folder(setting.checkpoints)
-    fit(module, stream, Job(stage, steps, c.trainer, setting.log, folder, evaluate, c.eval.every))
+    finish = alignment.finish if alignment.turn.last else None
+    goes_on = finish is not None
+    fit(module, stream, Job(stage, steps, c.trainer, setting.log, folder, evaluate, c.eval.every, goes_on))
     setting.manifest.record(rollouts=dict(collector.counts))
     metrics = dict(evaluate())
     setting.log.log(metrics, steps, stage)
+    if finish is not None:
+        metrics = finish.measure(alignment.policy.model, evaluate, steps)
+        finish.settle(alignment.policy.model)
     return metrics
 
 

@@ -12,6 +12,7 @@ from xpo.compose.rules import (
     lists,
     on_policy,
     parts,
+    players,
     revision,
     reward,
     rows,
@@ -50,6 +51,7 @@ def of_samples(rule: Rule) -> Rule:
 
 RULES: tuple[Rule, ...] = (
     *samples.RULES,
+    *players.RULES,
     *society.RULES,
     *map(of_given_rows, reward.RULES),
     *map(of_given_rows, rows.OF_ROWS),

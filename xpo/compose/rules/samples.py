@@ -75,7 +75,6 @@ def _samples_have_texts(c: Composition) -> Reason | None:
     if not c.sampling.samples:
         return None
     wrong = {
-        "feedback": c.feedback.contrasts and c.sampling.given == "none",
         "reward_level": c.reward_level.of_parts and not c.objective.policy_gradient,
     }
     for group, so in wrong.items():
@@ -133,57 +132,6 @@ def _together(c: Composition, own: int | None = None) -> int:
     return own + c.sampling.rivals + (c.sampling.given != "none")
 
 
-def _others_are_read(c: Composition) -> Reason | None:
-    """Responses of another player and of the data, which a policy gradient does not train on."""
-    if not c.sampling.samples or not c.objective.policy_gradient:
-        return None
-    if c.sampling.given != "none":
-        return Reason(
-            f"{c.choice('objective')} is the score function of samples, and sampling.given="
-            f"{c.sampling.given} sets a response of the data beside them.",
-            ("sampling", "objective"),
-            fix=("sampling.given=none",),
-        )
-    if not c.sampling.rivals or c.reward_form.reads == "wins":
-        return None
-    return Reason(
-        f"{c.choice('sampling')} draws what the policy's samples are to win against, and "
-        f"{c.choice('reward_form')} judges each alone.",
-        ("reward_form", "sampling"),
-    )
-
-
-def _an_average_follows(c: Composition) -> Reason | None:
-    if c.sampling.average is None or c.schedule.online:
-        return None
-    return Reason(
-        f"sampling.average={c.sampling.average:g} follows the policy step by step, and "
-        f"{c.choice('schedule')} draws before it trains.",
-        ("schedule", "sampling"),
-        fix=("sampling.average=null",),
-    )
-
-
-def _rivals_are_pushed_down(c: Composition) -> Reason | None:
-    if not c.anchor.needs_rivals or c.sampling.rivals:
-        return None
-    return Reason(
-        f"{c.choice('anchor')} is about samples of another player, and {c.choice('sampling')} draws none.",
-        ("anchor", "sampling"),
-    )
-
-
-def _earlier_samples_are_kept(c: Composition) -> Reason | None:
-    if not c.schedule.replay or c.sampling.samples:
-        return None
-    return Reason(
-        f"schedule.replay={c.schedule.replay} trains on samples of earlier rounds again, and "
-        f"{c.choice('sampling')} draws none.",
-        ("schedule", "sampling"),
-        fix=("schedule.replay=0",),
-    )
-
-
 def _prices_are_read(c: Composition) -> Reason | None:
     """Win probabilities are as the annotator says them, whether a response ends or not."""
     if not c.sampling.samples or not c.sampling.missing_eos:
@@ -231,10 +179,6 @@ RULES: tuple[Rule, ...] = (
     _somebody_judges_new_ones,
     _several_are_judged_together,
     _what_is_kept_is_compared,
-    _others_are_read,
-    _an_average_follows,
-    _rivals_are_pushed_down,
-    _earlier_samples_are_kept,
     _prices_are_read,
     _parts_are_set,
 )
