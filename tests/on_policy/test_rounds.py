@@ -24,12 +24,12 @@ RANK = ("algo=slic_hf_rank", *SIZES)  # one round
 
 
 def drawn(patched: pytest.MonkeyPatch) -> list[str]:
-    """What is drawn from now on."""
+    """What is drawn from now on to be trained on."""
     found, answers = [], Collector.answers
 
-    def told(self: Collector, prompts: Any, draw: str, number: int) -> Any:
-        found.append(draw)
-        return answers(self, prompts, draw, number)
+    def told(self: Collector, prompts: Any, draw: str, number: int, alone: bool = False) -> Any:
+        found.extend([] if alone else [draw])
+        return answers(self, prompts, draw, number, alone)
 
     patched.setattr(Collector, "answers", told)
     return found
