@@ -93,8 +93,8 @@ class Society(Sampled):
         unread = {
             "prompt_template": self.prompt_template is not None and "template says what agents are shown",
             "given": self.given != "none" and "nobody of the society gave that response, or rates it",
-            "scores": not self.peers and self.scores == "peers" and "peers is 0: scores=observer",
-            "peer_model": not self.peers and self.peer_model is not None and "peers is 0",
+            "scores": not self.peers and self.scores == "peers" and "there are no peers: scores=observer",
+            "peer_model": not self.peers and self.peer_model is not None and "there are no peers",
             "memories": not self.recalled and self.memories is not None and "recalled is 0",
             "recalled": bool(self.recalled)
             and not (self.revisions or self.memories)
@@ -112,7 +112,7 @@ class Society(Sampled):
     @property
     def rates(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """What is said of samples in the annotator's place."""
-        return frozenset({"scores", "comparisons"} if self.scores == "peers" else ())
+        return frozenset({"comparisons", "labels", "scores"} if self.scores == "peers" else ())
 
     @property
     def reads(self) -> tuple[tuple[str, str], ...]:  # pyright: ignore[reportIncompatibleVariableOverride]

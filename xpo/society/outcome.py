@@ -14,7 +14,7 @@ from xpo.on_policy.answered import Answered
 from xpo.sampler.base import Sampled
 from xpo.society.journal import learnt
 from xpo.society.memory import Recollection
-from xpo.society.rating import LEAST, MOST, mean
+from xpo.society.rating import LEAST, MOST, mean, worst_last
 from xpo.society.thread import Thread
 
 
@@ -93,7 +93,7 @@ def _learnt(thread: Thread, observed: Sequence[float]) -> Recollection | None:
     if observed[best] <= observed[0]:
         return None
     before = thread.answers[best - 1].opinions
-    critiques = tuple(one.critique for one in before if one.critique)
+    critiques = tuple(one.critique for one in worst_last(before) if one.critique)
     return Recollection(thread.question, thread.answers[best].text.strip(), mean(before), critiques)
 
 

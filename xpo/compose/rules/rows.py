@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xpo.compose.composition import Composition
 from xpo.compose.rules.reason import Reason, Rule
-from xpo.compose.rules.society import labeller, labels
+from xpo.compose.rules.society import by_observer, labeller, labels
 
 
 def _annotator_can_label(c: Composition) -> Reason | None:
@@ -29,6 +29,7 @@ def _feedback_is_there(c: Composition) -> Reason | None:
                 f"{c.choice('arity')} and {c.choice(who)} gives rows with "
                 f"{', '.join(sorted(given)) or 'no labels'}.",
                 ("feedback", "arity", who, group),
+                fix=by_observer(c),
             )
     if c.reward.relabels and "comparisons" in c.objective.needs and c.reward_form.reads not in given:
         return Reason(
@@ -36,6 +37,7 @@ def _feedback_is_there(c: Composition) -> Reason | None:
             f"with {c.choice('arity')} and {c.choice(who)} gives rows with "
             f"{', '.join(sorted(given)) or 'no labels'}.",
             ("feedback", "arity", who, "reward_form", "reward"),
+            fix=by_observer(c),
         )
     return None
 

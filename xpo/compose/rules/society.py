@@ -18,6 +18,11 @@ def labels(c: Composition) -> frozenset[str]:
     return c.sampling.rates or c.annotator.gives
 
 
+def by_observer(c: Composition) -> tuple[str, ...]:
+    """The change that lets the annotator say it, where who samples does."""
+    return ("sampling.scores=observer",) if c.sampling.rates else ()
+
+
 def _words_are_there(c: Composition) -> Reason | None:
     if not c.sampling.converses or "texts" in c.data.provides:
         return None
@@ -53,7 +58,7 @@ def _peers_rate_whole_responses(c: Composition) -> Reason | None:
         f"sampling.scores of {c.choice('sampling')} are of whole responses, and {c.choice('reward_level')} "
         "takes those of their parts.",
         ("reward_level", "sampling"),
-        fix=("sampling.scores=observer",),
+        fix=by_observer(c),
     )
 
 

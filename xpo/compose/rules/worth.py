@@ -5,7 +5,7 @@ from __future__ import annotations
 from xpo import registry
 from xpo.compose.composition import Composition
 from xpo.compose.rules.reason import Reason, Rule
-from xpo.compose.rules.society import labeller, labels
+from xpo.compose.rules.society import by_observer, labeller, labels
 from xpo.written import reset
 
 
@@ -37,6 +37,7 @@ def _somebody_scores(c: Composition) -> Reason | None:
             f"{c.choice('feedback')} with {c.choice('reward_form')} takes {' and '.join(lacking)}, and "
             f"{c.choice(labeller(c))} gives {', '.join(sorted(labels(c)))}.",
             (labeller(c), "feedback", "reward_form"),
+            fix=by_observer(c),
         )
     return None
 
