@@ -14,7 +14,7 @@ import torch
 
 from tests.on_policy.files import lines, small
 from tests.stages.tiny import run_here, summary, weights
-from xpo.module.on_policy import OnPolicyModule
+from xpo.module.off_policy import OffPolicyModule
 from xpo.on_policy.collect import Collector
 
 
@@ -41,23 +41,23 @@ def test_prompts_alone_are_enough(tmp_path: Path) -> None:
 def watched(monkeypatch: pytest.MonkeyPatch, stop: int | None = None) -> tuple[list[Any], list[Any]]:
     """The policy's weights at each rollout, with its number, and after each update; SIGTERM at one."""
     rollouts, updates = [], []
-    draw, update = Collector.rollout, OnPolicyModule.optimizer_step
+    draw, update = Collector.rollout, OffPolicyModule.optimizer_step
 
     def seen(policy: Any) -> torch.Tensor:
         return torch.cat([p.detach().flatten() for p in policy.parameters()])
 
-    def rollout(self: Collector, indices: Any, number: int) -> Any:
+    def rollout(self: Collector, indices: Any, number: int, again: int = 0) -> Any:
         rollouts.append((number, seen(self.policy.model)))
-        return draw(self, indices, number)
+        return draw(self, indices, number, again)
 
-    def step(self: OnPolicyModule, *args: Any, **kwargs: Any) -> None:
+    def step(self: OffPolicyModule, *args: Any, **kwargs: Any) -> None:
         update(self, *args, **kwargs)
         updates.append(seen(self.policy))
         if len(updates) == stop:
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(Collector, "rollout", rollout)
-    monkeypatch.setattr(OnPolicyModule, "optimizer_step", step)
+    monkeypatch.setattr(OffPolicyModule, "optimizer_step", step)
     return rollouts, updates
 
 
@@ -79,13 +79,19 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+ROWS = [
+    *("algo=kto", "sampling=on_policy", "schedule=online", "schedule.epochs=2", "schedule.minibatches=2"),
+    "sampling.responses=3",
+]
+
+
+@pytest.mark.parametrize("case", [*CASES, "rows"])
 def test_a_run_that_is_stopped_within_a_rollout_goes_on_with_it(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bit by bit as if nothing had happened, and no prompt is answered again."""
-    files = [] if CASES[case] else ["penalty.target=0.5", "penalty.horizon=50"]
-    own = CASES[case]
+    files = {"ppo": ["penalty.target=0.5", "penalty.horizon=50"], "rows": ROWS}.get(case, [])
+    own = CASES.get(case)
 
     def arguments(out: Path) -> list[str]:
         given = small(tmp_path, out, *files)

@@ -13,8 +13,17 @@ from tests.stages.tiny import run_command, run_here, summary, weights
 ROLLOUTS = ["optimizer.lr=0.05", "penalty.target=0.5", "penalty.horizon=50", "trainer.steps=6"]
 ROUNDS = ["algo=raft", "schedule.rounds=2", "sampling.responses=3", "trainer.steps=4", "optimizer.lr=0.05"]
 
+STEPS = [
+    "algo=kto",
+    "sampling=on_policy",
+    "schedule=online",
+    "sampling.responses=3",
+    "trainer.steps=4",
+    "optimizer.lr=0.05",
+]
 
-@pytest.mark.parametrize("more", [ROLLOUTS, ROUNDS], ids=["rollouts", "rounds"])
+
+@pytest.mark.parametrize("more", [ROLLOUTS, ROUNDS, STEPS], ids=["rollouts", "rounds", "rows every step"])
 def test_two_processes_equal_one(more: list[str], tmp_path: Path) -> None:
     """Each draws for its share of the prompts, and both train on all answers."""
     one, two = tmp_path / "one", tmp_path / "two"
