@@ -16,8 +16,11 @@ SHARED = ("data", "model", "adapter", "sft", "seed", "cache")
 """What the reward model's run has in common with the one that it is trained for."""
 
 
-DRAWN = ("temperature", "top_k", "top_p", "min_new_tokens", "max_new_tokens", "stop", "prompt_template")
-"""How it draws responses where both sample alike."""
+DRAWN = (
+    *("temperature", "top_k", "top_p", "min_new_tokens", "max_new_tokens", "stop", "prompt_template"),
+    "tokens",
+)
+"""How responses are drawn that it compares: as the run does."""
 
 
 @register("annotator", "trained")
@@ -31,6 +34,12 @@ class Trained(Labeller):
     The comparisons are the data's own; where the preset samples, they are of responses that the fine-tuned
     model gives, as the run itself samples. Its run lies in ``reward_model/`` of this one's folder and is
     resumed and skipped as any run is; what it leaves labels as annotator=reward_model does.
+
+    Bai et al. 2022, arXiv 2204.05862, section 4.5: before each round but the first ``refresh`` prompts are
+    answered ``responses`` times by the policy as it has become and compared by whoever labels for the reward
+    model (people: the run waits), and it is trained anew, in ``reward_model-00N/``, on all that is compared.
+    Section 4.2: with ``held_out`` it learns half of the data's comparisons, another one the other half
+    (``held_out_reward_model/``), and every evaluation tells what both say of the same samples.
     """
 
     gives: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores", "wins"})
@@ -38,6 +47,17 @@ class Trained(Labeller):
 
     algo: str = "reward_bt"
     overrides: tuple[str, ...] = ()
+    refresh: int = 0
+    responses: int = 2
+    held_out: bool = False
+
+    def __post_init__(self) -> None:
+        if self.refresh < 0:
+            raise ValueError(f"refresh must be at least 0 prompts, got {self.refresh}")
+        if self.responses < 2:
+            raise ValueError(f"responses must be at least 2, which are compared, got {self.responses}")
+        if self.responses > 2 and not self.refresh:
+            raise ValueError(f"responses={self.responses} is not read: refresh=0 answers no prompt")
 
     def before(self, parts: Any) -> Any:
         """The composition of the reward model's run, from this one's. Raises as a run would."""

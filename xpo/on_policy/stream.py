@@ -22,6 +22,7 @@ class Plan:
     """How many prompts a rollout holds, how often it is trained on, and in how many pieces.
 
     ``costs``: the most positions that a prompt's row can take. ``rows``: the most rows that a prompt makes.
+    ``first``: the number of the first rollout, where rounds before have had some.
     """
 
     costs: tuple[int, ...]
@@ -30,6 +31,7 @@ class Plan:
     minibatches: int = 1
     ranks: tuple[int, int] = (0, 1)
     rows: int = 1
+    first: int = 0
 
     @property
     def prompts(self) -> int:
@@ -121,6 +123,7 @@ class RolloutStream:
         whole = self.plan.steps * self.micro_batches
         while self._position < len(self):
             number, place = divmod(self._position, whole)
+            number += self.plan.first
             if place == 0:
                 self._rollout = self._collect(self.plan.drawn(number), number)
             assert self._rollout is not None, "a place within a rollout comes with the rollout"

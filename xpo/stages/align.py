@@ -161,12 +161,13 @@ def _probes(alignment: Alignment, ref: ReferenceCache | None) -> Batch:
 
 
 def measured(alignment: Alignment, model: Any) -> Mapping[str, float]:
+    beside = {} if alignment.between is None else alignment.between.scores()
     if alignment.measure is None:
-        return {}
+        return beside
     decoding = None if alignment.critic is None else alignment.critic.decoding
     decoded = None if decoding is None else decoding.scoring(alignment.policy.scoring)
     judge = None if alignment.head is None else Judge(alignment.head, alignment.arrow)
-    return alignment.measure(model, decoded, judge)
+    return {**alignment.measure(model, decoded, judge), **beside}
 
 
 def _sizes(alignment: Alignment, steps: int, loader: Any) -> dict[str, int]:

@@ -60,6 +60,14 @@ class Finish(Protocol):
     def settle(self, model: Any) -> None: ...
 
 
+class Between(Protocol):
+    """What is done between rounds, and what evaluations add."""
+
+    def begin(self, alignment: Alignment, number: int) -> Alignment: ...
+    def end(self, number: int) -> dict[str, float]: ...
+    def scores(self) -> dict[str, float]: ...
+
+
 @dataclass(frozen=True)
 class Alignment:
     """What the stage is made of: built once, used for training and for the evaluation after it."""
@@ -75,6 +83,7 @@ class Alignment:
     reference: Prepared | None = None  # None: made from the policy as the stage finds it
     renew: Callable[[int, Prepared | None], Rows] | None = None  # a round's rows, sampled as it begins
     finish: Finish | None = None  # what the last round's weights go through
+    between: Between | None = None  # what is done as rounds begin and end
 
     @property
     def rows_arrow(self) -> OffPolicy:

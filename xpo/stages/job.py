@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from xpo.stages.comparisons import Take
+
 
 def run_job(config: DictConfig) -> dict[str, Any]:
     """What Hydra calls: validate, refuse or run; returns the final metrics.
@@ -24,8 +26,13 @@ def run_job(config: DictConfig) -> dict[str, Any]:
     return execute(composition, Path(hydra.runtime.output_dir), argv=list(hydra.overrides.task))
 
 
-def execute(composition: Any, out: Path, argv: list[str] | None = None) -> dict[str, float]:
-    """Run all stages that are not finished yet in the folder ``out``; the final metrics."""
+def execute(
+    composition: Any, out: Path, argv: list[str] | None = None, take: Take | None = None
+) -> dict[str, float]:
+    """Run all stages that are not finished yet in the folder ``out``; the final metrics.
+
+    ``take``: what becomes of the rows before they are trained on.
+    """
     from xpo.run.files import output_folder
     from xpo.run.say import say
     from xpo.run.summary import read_summary
@@ -46,4 +53,4 @@ def execute(composition: Any, out: Path, argv: list[str] | None = None) -> dict[
     from xpo.stages.run import run
 
     begin = time.monotonic()
-    return run(composition, out, argv or [], begin)
+    return run(composition, out, argv or [], begin, take)

@@ -50,7 +50,7 @@ def first_of_all(setting: Setting) -> Setting:
     with setting.manifest.stage("reward_model"):
         # in the run's one folder, so that other ranks find it there
         trained = with_reward_model(setting.composition, setting.checkpoints.parent)
-    return dataclasses.replace(setting, composition=trained)
+    return dataclasses.replace(setting, composition=trained, first=setting.composition)
 
 
 def opened(setting: Setting, needs: frozenset[str]) -> Opened:

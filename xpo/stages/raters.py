@@ -83,6 +83,7 @@ class Fitter:
 
     module: OffPolicyModule
     collector: Collector
+    turn: int = 1  # the round's number
     counts: Counts = dataclasses.field(default_factory=Counts)
     last: list[Row] = dataclasses.field(default_factory=list)
 
@@ -120,7 +121,7 @@ class Fitter:
     def _rows(self, answers: Sequence[Answered], number: int) -> list[Row]:
         parts = self.collector.parts
         generator = torch.Generator().manual_seed(parts.seed * 1_000_003 + number)
-        return rows_of(answers, parts, self.counts, generator)
+        return rows_of(answers, parts, self.counts, generator, self.turn)
 
 
 def _told(answers: Sequence[Answered]) -> dict[str, tuple[torch.Tensor, float]]:

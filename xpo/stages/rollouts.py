@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from xpo.contracts import Batch, Row
@@ -22,22 +23,30 @@ from xpo.stages.align import checked, make_reference, measured
 from xpo.stages.alignment import Alignment
 from xpo.stages.fit import Job, fit
 from xpo.stages.raters import Fitter, Rater
+from xpo.stages.rounds import align_in_rounds
 from xpo.stages.sampler import drawing, tempered
 from xpo.stages.samples import held_out_samples
 from xpo.stages.source import Rows
 
 
-def align_by_rollouts(alignment: Alignment, collector: Collector) -> dict[str, float]:
-    """Train, evaluating before, between and after; the final metrics."""
-    setting, c = alignment.setting, alignment.setting.composition
+def align_on_rollouts(alignment: Alignment, collector: Collector) -> dict[str, float]:
+    """All rounds of rollouts; the result's metrics."""
+    c = alignment.setting.composition
     if c.objective.policy_gradient:  # what is reinforced is scored as it was drawn
         alignment = dataclasses.replace(alignment, policy=tempered(alignment.policy, c.sampling.temperature))
-    reference = make_reference(alignment, lasting=True)
+    return align_in_rounds(alignment, partial(align_by_rollouts, collector=collector))
+
+
+def align_by_rollouts(alignment: Alignment, collector: Collector) -> dict[str, float]:
+    """Train for one round, evaluating before, between and after; the final metrics."""
+    setting, c = alignment.setting, alignment.setting.composition
+    reference = alignment.reference or make_reference(alignment, lasting=True)
     average = _average(alignment)
     drawing(collector, reference, average)
     alignment = _checked(alignment, collector)
     plan = _plan(alignment, collector)
-    steps = _steps(c, plan)
+    plan = dataclasses.replace(plan, first=_earlier(alignment, plan))
+    steps = _steps(alignment, plan)
     module, stream = _training(alignment, collector, reference, plan, steps)
     if average is not None:
         module.follow(average)
@@ -45,9 +54,8 @@ def align_by_rollouts(alignment: Alignment, collector: Collector) -> dict[str, f
     def evaluate(model: Any = alignment.policy.model) -> Mapping[str, float]:
         module.policy = model
         with c.trainer.autocast(module.device.type):
-            if alignment.measure is None:
-                return held_out_samples(collector)
-            return measured(alignment, model)
+            samples = held_out_samples(collector) if alignment.measure is None else {}
+            return {**samples, **measured(alignment, model)}
 
     setting.manifest.record(
         sizes={
@@ -78,7 +86,8 @@ def _training(
     rest = (policy.scoring, reference, c.optimizer, steps, alignment.critic)
     if not c.objective.policy_gradient:
         module = OffPolicyModule(policy.model, alignment.rows_arrow, *rest)
-        return module, RolloutStream(plan, steps, collator, Fitter(module, collector), alignment.probes)
+        fitter = Fitter(module, collector, alignment.turn.number)
+        return module, RolloutStream(plan, steps, collator, fitter, alignment.probes)
     module = OnPolicyModule(
         policy.model, alignment.arrow, *rest, batches_per_rollout=plan.steps * plan.micro_batches
     )
@@ -139,11 +148,19 @@ def _plan(alignment: Alignment, collector: Collector) -> Plan:
     return Plan(costs, alignment.sizes, epochs, minibatches, alignment.ranks, rows)
 
 
-def _steps(c: Any, plan: Plan) -> int:
-    """Optimizer steps of the run: ``trainer.steps``, or so many that prompts come up ``epochs`` times."""
-    if c.trainer.steps is not None:
-        return c.trainer.steps
-    return max(1, round(c.trainer.epochs * len(plan.costs) / plan.prompts)) * plan.steps
+def _steps(alignment: Alignment, plan: Plan) -> int:
+    """Optimizer steps of the round: its share of ``trainer.steps``, or ``epochs`` of all prompts."""
+    trainer = alignment.setting.composition.trainer
+    if trainer.steps is not None:
+        return alignment.turn.share(trainer.steps)
+    return max(1, round(trainer.epochs * len(plan.costs) / plan.prompts)) * plan.steps
+
+
+def _earlier(alignment: Alignment, plan: Plan) -> int:
+    """How many rollouts the rounds before have had: prompts go on where they were."""
+    turns = (dataclasses.replace(alignment.turn, number=n) for n in range(1, alignment.turn.number))
+    each = (_steps(dataclasses.replace(alignment, turn=turn), plan) for turn in turns)
+    return sum(-(-steps // plan.steps) for steps in each)
 
 
 def _checked(alignment: Alignment, collector: Collector) -> Alignment:

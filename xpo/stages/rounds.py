@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -24,13 +24,18 @@ from xpo.stages.align import align, make_reference
 from xpo.stages.alignment import Alignment, Turn
 from xpo.stages.history import History
 
+Train = Callable[[Alignment], dict[str, float]]
 
-def align_in_rounds(alignment: Alignment) -> dict[str, float]:
-    """All rounds that are not finished yet, each from the last one's policy; the result's metrics."""
-    schedule = alignment.setting.composition.schedule
+
+def align_in_rounds(alignment: Alignment, train: Train | None = None) -> dict[str, float]:
+    """All rounds that are not finished yet, each from the last one's policy; the result's metrics.
+
+    ``train`` is what a round does; None: ``align``.
+    """
+    schedule, train = alignment.setting.composition.schedule, train or align
     if schedule.rounds == 1:
         draws = _draws(alignment)
-        return align(_renewed(alignment, 1, make_reference(alignment, lasting=True) if draws else None))
+        return train(_renewed(alignment, 1, make_reference(alignment, lasting=True) if draws else None))
     chunks = [] if alignment.renew is not None else _chunks(alignment)
     option = alignment.setting.composition.reference
     lasting = None if option.renewed else make_reference(alignment, lasting=True)
@@ -41,12 +46,15 @@ def align_in_rounds(alignment: Alignment) -> dict[str, float]:
         here = dataclasses.replace(alignment, turn=Turn(number, schedule.rounds), reference=lasting)
         if lasting is None and (start or _draws(alignment)):  # of the policy as the round before left it
             here = dataclasses.replace(here, reference=make_reference(alignment, lasting=True))
+        if alignment.between is not None:
+            here = alignment.between.begin(here, number)
         here = _renewed(here, number, here.reference)
         if chunks:
             here = dataclasses.replace(here, rows=dataclasses.replace(here.rows, train=chunks[number - 1]))
-        say(f"round {number} of {schedule.rounds}: {len(here.rows.train)} rows")
+        rows = f": {len(here.rows.train)} rows" if here.rows.train else ""
+        say(f"round {number} of {schedule.rounds}{rows}")
         _put(alignment, start)
-        metrics = align(_slower(here, schedule.lr_decay ** (number - 1)))
+        metrics = train(_slower(here, schedule.lr_decay ** (number - 1)))
         history.add(metrics | _marked(alignment, number))
         if number < schedule.rounds:
             _save(alignment, lasting, number)
@@ -55,10 +63,10 @@ def align_in_rounds(alignment: Alignment) -> dict[str, float]:
 
 def _marked(alignment: Alignment, number: int) -> dict[str, float]:
     """What the policies at the ends of rounds come to together, where that is known."""
-    if alignment.measure is None or alignment.head is not None:
-        return {}
-    path = output_folder(alignment.setting.checkpoints) / "average.safetensors"
-    found = alignment.measure.mark(alignment.policy.model, path, number)
+    found = {} if alignment.between is None else alignment.between.end(number)
+    if alignment.measure is not None and alignment.head is None:
+        path = output_folder(alignment.setting.checkpoints) / "average.safetensors"
+        found = {**found, **alignment.measure.mark(alignment.policy.model, path, number)}
     if found:
         alignment.setting.log.log(found, 0, f"rounds-{number}")
     return found

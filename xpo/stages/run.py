@@ -27,11 +27,13 @@ from xpo.run.say import say, settings, shown
 from xpo.run.summary import write_summary
 from xpo.scoring.parts import output_idle
 from xpo.stages.alignment import Alignment
+from xpo.stages.between import between_of
+from xpo.stages.comparisons import Take
 from xpo.stages.opening import first_of_all, head_of, opened
 from xpo.stages.query import queried
 from xpo.stages.revision import with_revisions
 from xpo.stages.reward_model import leave_reward_model
-from xpo.stages.rollouts import align_by_rollouts
+from xpo.stages.rollouts import align_on_rollouts
 from xpo.stages.rounds import align_in_rounds
 from xpo.stages.sampler import Expected, Renewal, questions
 from xpo.stages.setting import Setting
@@ -41,8 +43,10 @@ PRESET_KEYS = ("algo", "survey", "hp")
 """Root keys that say where a composition comes from, not what it is."""
 
 
-def run(composition: Composition, out: Path, argv: list[str], begin: float) -> dict[str, float]:
-    """Data, model, sft, align, export; returns the final metrics."""
+def run(
+    composition: Composition, out: Path, argv: list[str], begin: float, take: Take | None = None
+) -> dict[str, float]:
+    """Data, model, sft, align, export; returns the final metrics. ``take`` is of ``Setting``."""
     torch.manual_seed(composition.seed)
     if composition.trainer.threads is not None:
         torch.set_num_threads(composition.trainer.threads)
@@ -54,9 +58,8 @@ def run(composition: Composition, out: Path, argv: list[str], begin: float) -> d
     say(f"{composition.config['algo']['title']}: everything goes to {shown(out)}")
     say(settings(composition.config))
     with MetricLog(info, composition.logger, rank()) as log:
-        setting = Setting(
-            composition, mine, Path(composition.config["cache"]), Manifest(mine), log, out / "checkpoints"
-        )
+        places = mine, Path(composition.config["cache"]), Manifest(mine), log, out / "checkpoints"
+        setting = Setting(composition, *places, take=take)
         try:
             return _stages(setting, argv, begin)
         except Waiting as wanted:
@@ -85,19 +88,23 @@ def _stages(setting: Setting, argv: list[str], begin: float) -> dict[str, float]
     head = head_of(setting, run)
     critic = c.critic.build(policy.model, c.seed)
     with manifest.stage("align"):
-        renew = None if collector is None else Renewal(setting, collector)
+        renew = None if collector is None or c.schedule.online else Renewal(setting, collector)
         if source.renews:
             renew = Expected(source, policy, arrow.needs)
         if head is not None and renew is not None:  # once, as long as it is a policy
             rows, renew = renew(1, None), None
+        rows = rows if setting.take is None else setting.take(rows)
         alignment = Alignment(
-            setting, policy, arrow, rows, measure, critic, head, renew=renew, finish=run.finish
+            *(setting, policy, arrow, rows, measure, critic, head),
+            renew=renew,
+            finish=run.finish,
+            between=between_of(setting, collector),
         )
         if c.query.chooses:
             alignment = queried(alignment, run.pool)
         with output_idle(policy.model, head is not None and not c.sft.merges):
             if collector is not None and c.schedule.online:
-                metrics = align_by_rollouts(alignment, collector)
+                metrics = align_on_rollouts(alignment, collector)
             else:
                 metrics = align_in_rounds(alignment)
     with manifest.stage("export"):
