@@ -13,7 +13,7 @@ from xpo.compose import build, compose_config
 from xpo.stages.job import execute
 
 TINY = (
-    *("data=gold", "data.prompts=2", "data.symbols=3", "data.max_symbols=2", "seed=0"),
+    *("data=gold", "data.prompts=2", "data.max_symbols=2", "seed=0"),
     *("model.hidden=32", "model.layers=1", "trainer.log_every=1000", "eval.samples=0", "optimizer.lr=1e-2"),
 )
 STEPS = 300
@@ -27,7 +27,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def trained(run: Sequence[str], out: Path, cache: Path) -> Metrics:
     sizes = (f"trainer.steps={STEPS}", "hp.sft.separate.steps=100", f"cache={cache}")
-    return execute(build(compose_config([*run, *TINY, *sizes])), out)
+    large = any(item.startswith("trainer.batch_size=") and int(item[19:]) > 64 for item in run)
+    few = ("trainer.batch_size=32",) if large else ()
+    few += () if any(item.startswith("data.game=") for item in run) else ("data.symbols=3",)
+    return execute(build(compose_config([*run, *TINY, *few, *sizes])), out)
 
 
 def failed(claim: Claim, out: Path, cache: Path) -> list[str]:
