@@ -6,10 +6,12 @@ python -m xpo.explain.sampled [docs/sampled_presets.md]
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 
 from xpo.compose import build, presets
 from xpo.compose.assembled import assembled
+from xpo.compose.composition import Composition
 from xpo.compose.errors import Refused
 from xpo.run.files import write_text
 
@@ -27,12 +29,12 @@ preset with `annotator=gold sampling=on_policy` under `schedule=online` (every s
 
 def off_policy() -> list[str]:
     """Presets that train on rows as they are given."""
-    found = []
-    for name in presets():
-        config = assembled([f"algo={name}", "data=gold"])
-        if config["sampling"]["name"] == "off_policy":
-            found.append(name)
-    return found
+    return [name for name in presets() if not _as_it_is(name).sampling.samples]
+
+
+@cache
+def _as_it_is(name: str) -> Composition:
+    return build(assembled([f"algo={name}", "data=gold"]))
 
 
 def refusal(name: str, when: tuple[str, ...]) -> str:
@@ -46,9 +48,9 @@ def refusal(name: str, when: tuple[str, ...]) -> str:
 
 def overrides(name: str, when: tuple[str, ...]) -> tuple[str, ...]:
     """With the gold world's settings that are about drawn rows back at what samples need."""
-    config = assembled([f"algo={name}", "data=gold"])
-    drawn = () if config["data"]["mode"] == "population" else ("data.mode=population",)
-    single = config["arity"]["name"] == "single"
+    parts = _as_it_is(name)
+    drawn = ("data.mode=population",) if parts.data.certain_labels else ()
+    single = parts.arity.sizes == (1, 1)
     return (*when, "annotator=gold", f"sampling.responses={2 if single else 4}", *drawn)
 
 

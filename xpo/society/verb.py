@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from xpo.compose.composition import Composition
     from xpo.on_policy.collect import Collector
 
-USAGE = """usage: xpo society algo=sandbox data=jsonl data.path=FILE model=hf model.path=MODEL
+USAGE = """usage: xpo society algo=PRESET data=jsonl data.path=FILE model=hf model.path=MODEL
                    annotator=OBSERVER out=FOLDER [rounds=1] [overrides ...]
 
 Agents that all speak with one model answer the rows' prompts, rate and criticise each other, and answer again
-(sampling.*, see docs/society.md), `rounds` times over, and remember what the observer finds improved. FOLDER
-gets lists.jsonl (rows of prompt, completions and scores, which algo=stable_alignment data=jsonl reads) and
+(a preset with sampling=society, see docs/society.md), `rounds` times over, and remember what the observer
+finds improved. FOLDER gets lists.jsonl (rows of prompt, completions and scores, for presets of lists) and
 society.jsonl (who said what). What was bought is kept in the cache: a command that was stopped pays for
 nothing twice. Held-out rows are left alone."""
 
