@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.compose.first_cases import FIRST_CASES
 from tests.compose.head_cases import HEAD_CASES
 from tests.compose.part_cases import PART_CASES
 from tests.compose.sample_cases import SAMPLE_CASES
@@ -117,6 +118,7 @@ CASES = [
     (["algo=pl_dpo", "weighting=on_policy_likelihood"], "how much a comparison counts"),
     (["algo=pl_dpo", "data.mode=population"], "have to be drawn"),
     *HEAD_CASES,
+    *FIRST_CASES,
     *PART_CASES,
     *SAMPLE_CASES,
 ]

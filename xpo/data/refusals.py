@@ -21,7 +21,8 @@ def refusal(option: Any, parts: Any) -> Refusal | None:
         why = "draws new responses" if samples else "reads no scores"
         who = parts.choice("sampling" if samples else "objective")
         return f"data.standardise_scores is not read: {who} {why}.", ("data.standardise_scores=false",)
-    if option.pretraining is not None and not parts.pretraining.applies:
+    first = parts.annotator.first  # the same data train a reward model, in a run with rules of its own
+    if option.pretraining is not None and not parts.pretraining.applies and not first:
         text = f"data.pretraining={option.pretraining} is not read: {parts.choice('pretraining')}."
         return text, ("data.pretraining=null",)
     return _of_lengths(option, parts) if samples else None

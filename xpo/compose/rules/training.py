@@ -98,7 +98,52 @@ def _what_is_trained_first_has_a_meaning(c: Composition) -> Reason | None:
     )
 
 
-FIRST: tuple[Rule, ...] = (_what_is_trained_first_has_a_meaning,)
+def _a_reward_model_is_renewed_between_rounds(c: Composition) -> Reason | None:
+    if not c.annotator.first or not c.annotator.refresh:
+        return None
+    if c.schedule.rounds > 1 and c.sampling.samples:
+        return None
+    group = "sampling" if c.schedule.rounds > 1 else "schedule"
+    why = "answers no prompt" if c.schedule.rounds > 1 else "has one round"
+    return Reason(
+        f"annotator.refresh={c.annotator.refresh} trains the reward model anew between rounds, on what the "
+        f"policy answers then, and {c.choice(group)} {why}.",
+        (group, "annotator"),
+        fix=("schedule=refreshed",) if group == "schedule" else ("annotator.refresh=0",),
+    )
+
+
+def _a_held_out_model_has_samples_to_judge(c: Composition) -> Reason | None:
+    if not c.annotator.first or not c.annotator.held_out or c.sampling.samples:
+        return None
+    return Reason(
+        f"annotator.held_out=true compares what two reward models say of samples, and {c.choice('sampling')} "
+        "draws none.",
+        ("sampling", "annotator"),
+        fix=("annotator.held_out=false",),
+    )
+
+
+def _all_comparisons_are_labelled(c: Composition) -> Reason | None:
+    if not c.annotator.first or not (c.annotator.refresh or c.annotator.held_out):
+        return None
+    before = c.annotator.before(c)
+    if not before.query.chooses:
+        return None
+    return Reason(
+        f"{c.choice('annotator')} says which comparisons its reward model learns (refresh, held_out), and that "
+        f"run's {before.choice('query')} chooses others.",
+        ("annotator",),
+        fix=("annotator.refresh=0", "annotator.held_out=false"),
+    )
+
+
+FIRST: tuple[Rule, ...] = (
+    _what_is_trained_first_has_a_meaning,
+    _a_reward_model_is_renewed_between_rounds,
+    _a_held_out_model_has_samples_to_judge,
+    _all_comparisons_are_labelled,
+)
 """Of every composition."""
 
 RULES: tuple[Rule, ...] = (
