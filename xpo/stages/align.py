@@ -48,7 +48,8 @@ def align(alignment: Alignment) -> dict[str, float]:
     def evaluate(model: Any = alignment.policy.model) -> Mapping[str, float]:
         module.policy = model
         with c.trainer.autocast(module.device.type):
-            return {**_held_out(alignment, module, test_ref), **measured(alignment, model)}
+            said = {} if alignment.samples is None else alignment.samples()
+            return {**_held_out(alignment, module, test_ref), **said, **measured(alignment, model)}
 
     _tell_a_standing_reference(reference, steps)
     setting.manifest.record(

@@ -82,6 +82,7 @@ class Alignment:
     turn: Turn = Turn()
     reference: Prepared | None = None  # None: made from the policy as the stage finds it
     renew: Callable[[int, Prepared | None], Rows] | None = None  # a round's rows, sampled as it begins
+    samples: Callable[[], Mapping[str, float]] | None = None  # what samples for held-out prompts are like
     finish: Finish | None = None  # what the last round's weights go through
     between: Between | None = None  # what is done as rounds begin and end
 

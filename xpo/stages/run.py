@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from xpo.stages.reward_model import leave_reward_model
 from xpo.stages.rollouts import align_on_rollouts
 from xpo.stages.rounds import align_in_rounds
 from xpo.stages.sampler import Expected, Renewal, questions
+from xpo.stages.samples import held_out_samples
 from xpo.stages.setting import Setting
 from xpo.stages.source import Policy
 
@@ -99,6 +101,9 @@ def _stages(setting: Setting, argv: list[str], begin: float) -> dict[str, float]
             renew=renew,
             finish=run.finish,
             between=between_of(setting, collector),
+            samples=None
+            if collector is None or measure is not None
+            else partial(held_out_samples, collector),
         )
         if c.query.chooses:
             alignment = queried(alignment, run.pool)

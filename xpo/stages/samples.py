@@ -36,11 +36,12 @@ def _worth(answer: Answered, graded: bool) -> float | None:
 
 
 def _compares(parts: Any) -> bool:
-    """Whether a sample is worth something beside others only, or nobody says what it is worth."""
+    """Whether a sample is worth something beside others only, or nobody says for nothing what it is worth."""
     return bool(
-        parts.annotator.compares
+        parts.feedback.contrasts
+        or parts.annotator.compares
         or parts.annotator.quadratic
-        or parts.feedback.contrasts
+        or parts.annotator.bought
         or (
             parts.objective.policy_gradient
             and (parts.reward_form.reads == "wins" or parts.feedback.on_policy == "comparisons")
