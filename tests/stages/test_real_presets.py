@@ -126,6 +126,10 @@ def composed(preset: str, folder: Path) -> Any:
         config["data"]["pretraining"] = f"{folder / 'hh_harmless'}.train.jsonl"
     if "max_new_tokens" in config["sampling"]:
         config["sampling"]["max_new_tokens"] = 8
+    if "peers" in config["sampling"]:  # agents are shown more than prompts, and random weights rate nothing
+        config["model"]["max_length"] = 2048
+        few = {"max_critique_tokens": 4, "responses": 2, "peers": 1, "agents": 8}
+        config["sampling"] |= {**few, "scores": "observer"}
     name = fitting(build(config))
     config["data"] |= {"path": f"{folder / name}.train.jsonl", "test_path": f"{folder / name}.test.jsonl"}
     made = build(config)
