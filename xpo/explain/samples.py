@@ -23,8 +23,14 @@ def needs_samples(c: Composition) -> list[str]:
     kept = f", at most {option.kept} of them trained on" if option.kept < option.responses else ""
     return [
         f"samples from {_drawn_from(c)}: {option.responses} of a prompt{kept}, {_when(c)}",
-        f"somebody who says what samples are worth ({c.choice('annotator')}{_first(c)})",
+        f"somebody who says what samples are worth ({_rated_by(c)}{_first(c)})",
     ]
+
+
+def _rated_by(c: Composition) -> str:
+    if not c.sampling.rates:
+        return c.choice("annotator")
+    return f"peers, {c.choice('sampling')}; {c.choice('annotator')} says what is remembered"
 
 
 def _drawn_from(c: Composition) -> str:
@@ -56,6 +62,8 @@ def about_samples(c: Composition) -> list[str]:
         found.append(f"A sample that does not end is worth {c.sampling.missing_eos:g} less.")
     if c.sampling.prompt_template is not None:
         found.append("Samples are drawn for another prompt than is trained on (sampling.prompt_template).")
+    if c.sampling.converses:
+        found.append("Samples are drawn behind what agents recall and hear; rows keep the prompt alone.")
     if c.schedule.rounds > 1:
         found.append("Each round trains on samples of the policy that the round before it left.")
     return found
