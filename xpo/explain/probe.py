@@ -73,7 +73,7 @@ def probe(composition: Composition) -> Probe:
     c = brief(composition)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         bench = _bench(c)
-        module, batch, rows = (_of_rollout if c.schedule.online else _of_rows)(bench)
+        module, batch, rows = (_of_rollout if c.objective.policy_gradient else _of_rows)(bench)
     loss = module.loss(batch)
     loss.backward()
     return Probe(float(loss.detach()), _gradient(module), fingerprint(rows), _schedule(composition))
@@ -106,7 +106,7 @@ def _bench(c: Composition) -> _Bench:
         _drift(policy)
     scoring = Scoring(path=choose_path(loaded.model)[0], support=source.support)
     start = Policy(policy, loaded.tokenizer, scoring, trained=True)
-    if c.schedule.online:
+    if c.objective.policy_gradient:
         start = tempered(start, c.sampling.temperature)
     collator = Collator(
         loaded.tokenizer.pad_token_id,
@@ -123,7 +123,7 @@ def _bench(c: Composition) -> _Bench:
 def _of_rows(bench: _Bench) -> tuple[OffPolicyModule, Batch, Sequence[Row]]:
     """Rows that are given, or sampled as a round begins."""
     c, start = bench.c, bench.start
-    if c.sampling.samples:
+    if c.sampling.samples and not bench.source.renews:
         rows = Rows(round_rows(c, collector_of(c, bench.source, start, bench.reference)))
     else:
         rows, _ = weighed(c, start, bench.source.rows(start, bench.arrow.needs))
