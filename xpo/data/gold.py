@@ -16,6 +16,7 @@ from xpo.gold.source import GoldSource, draws_lists
 from xpo.gold.world import World
 from xpo.registry import register
 from xpo.scoring.support import Support
+from xpo.written import written
 
 _ANSWERED, _HELD_OUT = 4_096, 512
 
@@ -99,6 +100,10 @@ class Gold:
         objection = None if self.game is None else game_refusal(parts, self._drawn_size(parts))
         if objection is not None:
             return objection
+        if parts.query.chooses and (self.exact_rounds or not parts.sampling.samples):
+            unread = self._chosen_refusal(parts)
+            if unread is not None:
+                return unread
         if self.exact_rounds:
             return rounds_refusal(parts) or self._rows_refusal(parts)
         if parts.sampling.samples:
@@ -108,6 +113,17 @@ class Gold:
                 or said_refusal(parts)
             )
         return self._rows_refusal(parts)
+
+    def _chosen_refusal(self, parts: Any) -> tuple[str, tuple[str, ...]] | None:
+        """Where labels are not drawn, so that none can be left out."""
+        rounds = () if parts.schedule.rounds > 1 else ("schedule=iterative",)
+        exact = {"exact_rounds": (True, "false"), "mode": ("population", "sampled")}
+        for name, (value, other) in exact.items():
+            if self.__dict__[name] == value:
+                text = f"{parts.choice('query')} has some drawn responses labelled, and data.{name}="
+                text += f"{written(value)} trains on exact expectations."
+                return text, (*rounds, f"data.{name}={other}")
+        return None
 
     def _rows_refusal(self, parts: Any) -> tuple[str, tuple[str, ...]] | None:
         least = parts.arity.sizes[0]

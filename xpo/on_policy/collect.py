@@ -17,6 +17,7 @@ from xpo.data.beside import judged
 from xpo.data.prompts import Prompt, Prompts
 from xpo.data.record import Record
 from xpo.on_policy.answered import Answered
+from xpo.on_policy.chosen import Choose, chosen
 from xpo.on_policy.values import values, won
 from xpo.run.ranks import distributed, rank, rows_from_all_ranks
 from xpo.run.samples import Policy
@@ -100,11 +101,16 @@ class Collector:
         return [self.prompts.train[i] for i in order[:number].tolist()]
 
     def answers(
-        self, prompts: Sequence[Prompt], draw: str, number: int, alone: bool = False
+        self,
+        prompts: Sequence[Prompt],
+        draw: str,
+        number: int,
+        alone: bool = False,
+        choose: Choose | None = None,
     ) -> list[Answered]:
         """``number`` responses to each prompt, annotated. The same ``draw`` and policy give the same ones.
 
-        ``alone``: with nobody's beside them.
+        ``alone``: with nobody's beside them. ``choose``: which are annotated; others are left.
         """
         ranks = self.ranks if distributed() else 1  # before a training connects them each draws all
         place = rank() if ranks > 1 else 0
@@ -114,16 +120,20 @@ class Collector:
         with self.clock("sample"):
             drawn = self.drawn(prompts[first:end], draw, number, first)
             rivals = [] if alone else self._rivals(prompts[first:end], draw, first)
+        asked = {
+            place: (own, rivals[i] if rivals else [], () if alone else prompts[place].given)
+            for i, (place, own) in enumerate(zip(range(first, end), drawn.responses, strict=True))
+        }
+        if choose is not None:
+            asked = chosen(choose, prompts, asked, ranks > 1)
         with self.clock("annotate"):
-            said = [
-                self._said(prompt, own, rivals[i] if rivals else (), () if alone else prompt.given)
-                for i, (prompt, own) in enumerate(zip(prompts[first:end], drawn.responses, strict=True))
-            ]
+            said = [self._said(prompts[place], *responses) for place, responses in asked.items()]
             desk = dataclasses.replace(self.desk, policy=self.policy, draw=draw, first=first)
-            found = self._annotated(prompts[first:end], drawn, said, desk)
+            drawn = drawn.some([place - first for place in asked])
+            found = self._annotated([prompts[place] for place in asked], drawn, said, desk)
         if ranks == 1:
             return found
-        return rows_from_all_ranks(dict(zip(range(first, end), found, strict=True)))
+        return rows_from_all_ranks(dict(zip(asked, found, strict=True)))
 
     def _conversed(self, prompts: Sequence[Prompt], draw: str, connected: bool) -> list[Answered]:
         """What a society answers, on one rank for all of them: what is said there is remembered."""

@@ -15,5 +15,6 @@ class All:
 
     chooses: ClassVar[bool] = False  # some of the pool are labelled, not all
     reads_odds: ClassVar[bool] = False
+    reads_features: ClassVar[bool] = False
     several: ClassVar[bool] = False
     budget: ClassVar[None] = None

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from xpo.query.base import Budgeted
 from xpo.registry import register
 
@@ -14,6 +12,3 @@ from xpo.registry import register
 @dataclass(frozen=True)
 class Random(Budgeted):
     """A uniform draw without replacement: what any other choice must beat."""
-
-    def worth(self, log_odds_MKK: Tensor) -> float:
-        return 0.0

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from xpo.query.base import Budgeted, of_pairs
+from xpo.query.base import Ranked, of_pairs
 from xpo.registry import register
 
 
 @register("query", "uncertain")
 @dataclass(frozen=True)
-class Uncertain(Budgeted):
+class Uncertain(Ranked):
     """By P(i beats j) = sigmoid(reward_i - reward_j), of a policy's implicit reward or of a trained head.
 
     ``side=even``: the entropy of P, averaged over members and pairs: what is nearest 1/2 comes first (Lewis
@@ -23,8 +23,6 @@ class Uncertain(Budgeted):
     2402.08114, section 3. Differs from the latter: they first keep the prompts at which the policy's own
     answers have the highest entropy, which is not done here.
     """
-
-    reads_odds: ClassVar[bool] = True
 
     side: Literal["even", "sure"] = "even"
 

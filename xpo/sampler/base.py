@@ -78,6 +78,10 @@ class Sampled:
         if not all(size for row in sizes for size in row):
             raise ValueError("a response has no token")
 
+    def some(self, places: Sequence[int]) -> Sampled:
+        """Of some of the prompts."""
+        return Sampled(*([values[place] for place in places] for values in vars(self).values()))
+
 
 class Engine(Protocol):
     """Draws K responses to each prompt (token ids, BOS included where the policy wants it).

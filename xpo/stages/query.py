@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,20 +14,16 @@ import torch
 from xpo.contracts import Row
 from xpo.data.build import check_rows
 from xpo.data.counts import Counts, table
-from xpo.data.errors import DataError
-from xpo.data.loader import EvalLoader
 from xpo.data.pool import Pool
 from xpo.errors import UserError
 from xpo.on_policy.experience import Rollout
 from xpo.reference.prepared import Prepared
 from xpo.run.checkpoints import check_whole
 from xpo.run.files import output_folder
-from xpo.run.progress import progress
 from xpo.run.ranks import distributed, rank, rows_from_all_ranks
 from xpo.run.say import say
-from xpo.scoring.parts import evaluating
-from xpo.stages.align import checked, module_of
 from xpo.stages.alignment import Alignment
+from xpo.stages.chooser import Chooser
 from xpo.stages.source import Rows
 
 
@@ -39,48 +34,6 @@ def queried(alignment: Alignment, pool: Pool | None) -> Alignment:
         return dataclasses.replace(alignment, renew=Queried(chooser, pool))
     renew: Any = alignment.renew
     return dataclasses.replace(alignment, renew=dataclasses.replace(renew, chooser=chooser))
-
-
-@dataclass(frozen=True)
-class Chooser:
-    """``chooser(rows, number, reference)``: places of the rows that are labelled in a round, on every rank.
-
-    ``rows`` are candidates without labels. Nothing is learnt before the first round, whose places are drawn.
-    """
-
-    alignment: Alignment
-
-    def __call__(self, rows: Sequence[Row], number: int, reference: Prepared | None) -> list[int]:
-        c = self.alignment.setting.composition
-        worth_N = [0.0] * len(rows)
-        if number > 1 and c.query.reads_odds:
-            worth_N = self._worth(rows, reference)
-        generator = torch.Generator().manual_seed(zlib.crc32(f"{c.seed}/query/{number}".encode()))
-        places = c.query.choose(worth_N, generator)
-        return rows_from_all_ranks({rank(): places})[0] if distributed() else places
-
-    @torch.no_grad()
-    def _worth(self, rows: Sequence[Row], reference: Prepared | None) -> list[float]:
-        c = self.alignment.setting.composition
-        alone = next((row for row in rows if len(row.responses) < 2), None)
-        if alone is not None:
-            raise DataError(
-                f"{alone.source}: {c.choice('query')} compares a prompt's responses, and this row has one: "
-                "give pairs or lists, or query=random"
-            )
-        assert reference is not None, "rounds that choose have a lasting one"
-        alignment = checked(dataclasses.replace(self.alignment, rows=Rows(rows)))
-        found, module = [0.0] * len(rows), module_of(alignment, reference, 1)
-        loader = EvalLoader(rows, alignment.sizes, alignment.collator())
-        device = next(alignment.policy.model.parameters()).device
-        with evaluating(module), c.trainer.autocast(device.type), progress(len(loader), "choosing") as bar:
-            for batch in loader:
-                odds_MBKK = module.log_odds(batch.to(device)).cpu()
-                for b, index in enumerate(batch.index_B.tolist()):
-                    size = len(rows[index].responses)
-                    found[index] = c.query.worth(odds_MBKK[:, b, :size, :size])
-                bar.advance()
-        return found
 
 
 @dataclass(frozen=True)
@@ -97,7 +50,9 @@ class Queried:
     def __call__(self, number: int, reference: Prepared | None) -> Rows:
         earlier = [_load(self._path(n)) for n in range(1, number)]
         resumes = self.chooser.alignment.setting.composition.trainer.resume == "auto"
-        now = _load(self._path(number)) if resumes and self._path(number).is_file() else {}
+        now: dict[str, Any] = {}
+        if resumes and self._path(number).is_file():
+            now = _load(self._path(number))
         if not now:
             taken = {place for saved in earlier for place in saved["places"]}
             now = {"places": self._chosen(taken, number, reference)}
@@ -119,7 +74,13 @@ class Queried:
                 f"query.budget to {size // c.schedule.rounds} at most, or have all labelled (query=all)"
             )
         left = [place for place in range(size) if place not in taken]
-        chosen = self.chooser([self.pool.candidates[place] for place in left], number, reference)
+        candidates = self.pool.candidates
+        chosen = self.chooser(
+            [candidates[place] for place in left],
+            [candidates[place] for place in sorted(taken)],
+            number,
+            reference,
+        )
         return [left[place] for place in chosen]
 
     def _labelled(self, places: Sequence[int], number: int) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from xpo.errors import UserError
 from xpo.judge.address import checked_url
 from xpo.judge.endpoint import Endpoint
 from xpo.model.hf import find
-from xpo.on_policy.collect import Collector
+from xpo.on_policy.collect import Choose, Collector
 from xpo.on_policy.experience import Rollout
 from xpo.on_policy.rows import rows_of
 from xpo.reference.moving import Moving
@@ -139,6 +140,7 @@ class Renewal:
 
     setting: Setting
     collector: Collector
+    chooser: Any = None  # ``xpo.stages.query.Chooser``, where not all samples are annotated
 
     def __call__(self, number: int, reference: Prepared | None) -> Rows:
         drawing(self.collector, reference)
@@ -148,14 +150,17 @@ class Renewal:
             found = torch.load(path, weights_only=True)
             train, test = (Rollout.of(found[split]).rows for split in ("train", "test"))
             return Rows([*self._earlier(number), *train], test)
-        train = self._rows(self.collector.prompts.train, f"round {number}", number)
-        test = self._rows(self.collector.prompts.test, f"held out in round {number}", number)
+        choose = None
+        if self.chooser is not None:
+            choose = partial(self.chooser.of_samples, self._earlier(number), number, reference)
+        train = self._rows(self.collector.prompts.train, f"round {number}", number, choose)
+        test = self._rows(self._held_out, f"held out in round {number}", number)
         self._tell(number)
         if rank() == 0:
             output_folder(path.parent)
-            partial = path.with_suffix(".partial")
-            torch.save({"train": Rollout(train).state(), "test": Rollout(test).state()}, partial)
-            os.replace(partial, path)
+            unfinished = path.with_suffix(".partial")
+            torch.save({"train": Rollout(train).state(), "test": Rollout(test).state()}, unfinished)
+            os.replace(unfinished, path)
         return Rows([*self._earlier(number), *train], test)
 
     def _earlier(self, number: int) -> list[Row]:
@@ -169,9 +174,17 @@ class Renewal:
     def _path(self, number: int) -> Path:
         return self.setting.checkpoints / f"samples-{number:03d}.pt"
 
-    def _rows(self, prompts: Sequence[Prompt], draw: str, number: int) -> list[Row]:
+    @property
+    def _held_out(self) -> Sequence[Prompt]:
+        """Where labels have a budget, as many as are measured."""
+        prompts = self.collector.prompts.test
+        return prompts if self.chooser is None else prompts[: self.setting.composition.eval.rows]
+
+    def _rows(
+        self, prompts: Sequence[Prompt], draw: str, number: int, choose: Choose | None = None
+    ) -> list[Row]:
         c, counts = self.setting.composition, Counts()
-        answers = self.collector.answers(prompts, draw, c.sampling.responses)
+        answers = self.collector.answers(prompts, draw, c.sampling.responses, choose=choose)
         generator = torch.Generator().manual_seed(c.seed * 1000 + number)
         rows = rows_of(answers, c, counts, generator, number)
         if rows or prompts is self.collector.prompts.train:  # a few held-out ones may all be ties

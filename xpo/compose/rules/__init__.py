@@ -13,6 +13,7 @@ from xpo.compose.rules import (
     on_policy,
     parts,
     players,
+    query,
     revision,
     reward,
     rows,
@@ -70,4 +71,5 @@ RULES: tuple[Rule, ...] = (
     *map(of_samples, worth.RULES),
     *map(of_samples, on_policy.RULES),
     *unread.RULES,
+    *query.RULES,
 )
