@@ -197,3 +197,12 @@ def test_counts_follow_sizes() -> None:
     assert dataclasses.replace(plan, ranks=(0, 2)).micro_batches == 1
     drawn = Counter(plan.drawn(0))
     assert drawn == {0: 6, 1: 6}, "few prompts come again, as often as each other"
+
+
+def test_a_later_round_goes_on_where_the_prompts_were() -> None:
+    whole, log = stream(prompts=7, batch=2, steps=6)
+    list(whole)
+    later, other = stream(prompts=7, batch=2, steps=2)
+    later.plan = dataclasses.replace(later.plan, first=4)
+    list(later)
+    assert other.calls == log.calls[4:] and [number for number, _ in other.calls] == [4, 5]
