@@ -10,6 +10,8 @@ from xpo.compose.groups import AXES
 from xpo.explain.explain import as_text, explain, explained, main
 from xpo.explain.symbols import SYMBOLS
 
+FROM_A_FILE = ["data=jsonl", "data.path=prompts.jsonl", "annotator=reward_model", "annotator.path=scorer"]
+
 
 @pytest.mark.parametrize("algo", presets())
 def test_every_preset_explains_itself(algo):
@@ -81,7 +83,7 @@ def test_json_carries_the_same(capsys):
         (["algo=safe_rlhf"], "the tighter the limit, the stronger the pull"),
         (["algo=safe_rlhf", "constraint.form=exact"], "the optimum under the limit"),
         (["algo=rloo", "polarity=negative"], "what is good is not made likelier"),
-        (["algo=rloo", "sampling.missing_eos=1"], "that does not end is worth 1 less"),
+        (["algo=rloo", "sampling.missing_eos=1", *FROM_A_FILE], "that does not end is worth 1 less"),
         (["algo=raft"], "samples of the policy that the round before it left"),
     ],
 )
