@@ -37,8 +37,8 @@ class JensenShannon(FDivergence):
         return u * torch.nan_to_num(log_u, neginf=0.0) - (1 + u) * (softplus(log_u) - LOG_2)
 
     def inverse(self, slope: Tensor) -> Tensor:
-        # u = e^s / (2 - e^s) = 1 / (e^(log 2 - s) - 1)
-        return -torch.log(torch.expm1(LOG_2 - slope))
+        # u = e^s / (2 - e^s) = e^-x / (1 - e^-x) with x = log 2 - s, which no x overflows
+        return slope - LOG_2 - torch.log(-torch.expm1(slope - LOG_2))
 
     def text(self, x: str) -> str:
         return f"log(2) + log_sigmoid({x})"
