@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 from tests.stages.tiny import SIZES, STAGE, run_here
 from xpo.compose import build, compose_config
@@ -19,10 +20,13 @@ RATED = [f"Score: {number}" for number in range(6)]
 
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory):
-    """A folder with a random model that holds a whole question."""
+    """A folder with a random model that holds a whole question; blanks and EOS are never the likeliest."""
     folder = tmp_path_factory.mktemp("judge")
     tokenizer = train_bpe(["Answer with the score alone, a number from 1 to 10", "A or B alone"] * 3, 290)
-    model = Scratch(hidden=16, layers=1, heads=2, max_length=2048).build(tokenizer, 5)
+    model = Scratch(hidden=16, layers=1, heads=2, max_length=2048, tie_embeddings=False).build(tokenizer, 5)
+    blank = [token for token in range(290) if not tokenizer.decode([token], skip_special_tokens=True).strip()]
+    with torch.no_grad():
+        model.lm_head.weight[blank] = 0  # of hundreds of random logits the largest is above 0
     for part in (model, tokenizer):
         part.save_pretrained(folder)
     return folder
