@@ -28,8 +28,7 @@ HOLDS = (
     *("constraint.init=0.8", "constraint.lr=0.4"),
 )
 """A world whose optimum lies between the reference's reward and the highest, so that a cost that is nearly
-right is a reward that is nearly right. The multiplier rests at 0.6, where longer steps take it in 50 rollouts.
-"""
+right is a reward that is nearly right. The multiplier rests at 0.6; longer steps take it there in time."""
 SIZES = {
     "grpo_reward": EARNS,
     "dapo_reward": EARNS,
