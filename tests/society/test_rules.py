@@ -31,7 +31,6 @@ def built(*overrides: str) -> Any:
         ({"max_critique_tokens": 0}, "max_critique_tokens must be at least 1"),
         ({"temperature": 0.0}, "temperature must be above 0"),
         ({"prompt_template": "{prompt}!"}, "prompt_template={prompt}! is not read: template says"),
-        ({"given": "best"}, "given=best is not read: nobody of the society gave that response"),
         ({"peers": 0}, "scores=peers is not read: there are no peers"),
         (
             {"peers": 0, "scores": "observer", "peer_model": {"path": "x"}},
@@ -85,6 +84,11 @@ def test_a_peers_model_is_named_on_the_command_line() -> None:
             "society gives rows",
         ),
         ([*FILE, "annotator=human"], "samples are new"),
+        (
+            [*FILE, "sampling.given=best"],
+            "sampling.given=best is a response that nobody of sampling=society gave",
+        ),
+        ([*FILE, "arity=single", "feedback=contrast"], "sampling.given=none leaves them out"),
         (
             [*FILE, *RULE, "algo=rloo", "sampling=society", "objective.truncation=2", "reward_form=win_rate"],
             "takes wins",

@@ -19,7 +19,7 @@ from xpo import registry
 from xpo.compose.assembled import assembled
 from xpo.compose.compose import presets
 from xpo.compose.composition import Composition, instantiate
-from xpo.compose.errors import Refused
+from xpo.compose.errors import ConfigError, Refused
 from xpo.compose.groups import AXES, GROUPS
 from xpo.compose.rules import RULES, Reason
 
@@ -47,7 +47,10 @@ def _helps(composition: Composition, fix: tuple[str, ...]) -> bool:
         parts[group] = _default(registry.component(group, value))
         if parts[group] is None:
             return True
-    return bool(fix) and first_reason(dataclasses.replace(instantiate(config), **parts)) is None
+    try:
+        return bool(fix) and first_reason(dataclasses.replace(instantiate(config), **parts)) is None
+    except ConfigError:  # of an option that has values of its own for such a key
+        return False
 
 
 def first_reason(composition: Composition) -> Reason | None:

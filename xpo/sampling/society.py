@@ -92,7 +92,6 @@ class Society(Sampled):
     def _check_unread(self) -> None:
         unread = {
             "prompt_template": self.prompt_template is not None and "template says what agents are shown",
-            "given": self.given != "none" and "nobody of the society gave that response, or rates it",
             "scores": not self.peers and self.scores == "peers" and "there are no peers: scores=observer",
             "peer_model": not self.peers and self.peer_model is not None and "there are no peers",
             "memories": not self.recalled and self.memories is not None and "recalled is 0",

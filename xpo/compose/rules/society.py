@@ -41,6 +41,17 @@ def _words_are_there(c: Composition) -> Reason | None:
     )
 
 
+def _nobody_else_answers(c: Composition) -> Reason | None:
+    if not c.sampling.converses or c.sampling.given == "none":
+        return None
+    return Reason(
+        f"sampling.given={c.sampling.given} is a response that nobody of {c.choice('sampling')} gave, and "
+        "nobody rates it.",
+        ("sampling",),
+        fix=("sampling.given=none",),
+    )
+
+
 def _the_observer_compares(c: Composition) -> Reason | None:
     if not c.sampling.converses or c.annotator.gives & {"scores", "comparisons"}:
         return None
@@ -80,6 +91,7 @@ def _what_agents_do_is_read(c: Composition) -> Reason | None:
 
 RULES: tuple[Rule, ...] = (
     _words_are_there,
+    _nobody_else_answers,
     _the_observer_compares,
     _peers_rate_whole_responses,
     _what_agents_do_is_read,
