@@ -91,7 +91,7 @@ def test_ratings_that_cannot_be_read_are_left_out_and_the_sternest_comes_last() 
         means_leave_out()
 
 
-VECTORS = {name: torch.tensor(vector) for name, vector in {
+VECTORS: dict[Any, torch.Tensor] = {name: torch.tensor(vector) for name, vector in {
     "north": [0.0, 2.0], "north too": [0.0, 9.0], "east": [1.0, 0.0], "north-east": [1.0, 1.0],
     "south": [0.0, -1.0], "nowhere": [0.0, 0.0],
 }.items()}  # fmt: skip

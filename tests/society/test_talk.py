@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.judge.scripted import nothing
 from tests.on_policy.hand import mutated
 from tests.society.hand import Hand, answered, member
 from xpo.annotator.base import LabelError
@@ -199,7 +200,7 @@ def test_several_agents_and_revisions_of_one_question(tmp_path: Path, monkeypatc
 def test_without_peers_agents_answer_again_by_themselves(tmp_path: Path, monkeypatch: Any) -> None:
     options = ("sampling.peers=0", "sampling.scores=observer")
     society = hand(tmp_path, monkeypatch, *options, questions=QUESTIONS[:1])
-    society.voice.say = None  # nobody is asked
+    society.voice.say = nothing
     (one,) = society.round()
     assert society.engine.shown == ["cats 1", "[cats 1 > draft 1]cats 1"] and one.record.scores == (1.0, 3.0)
 
