@@ -15,6 +15,7 @@ from xpo.compose import build
 from xpo.contracts import FEEDBACK
 from xpo.data.record import Record
 from xpo.explain import presets as files
+from xpo.revision.none import NoRevision
 from xpo.stages.job import execute
 
 NAMED = {
@@ -49,11 +50,18 @@ class Counting(Labeller):
             yield Verdict(scores, wins, costs=tuple(map(math.cos, angles)), parts=parts)
 
 
-def asked(preset: str) -> list[str]:
-    """What the annotator that a preset names asks for."""
-    return NAMED.get(files.read(preset).choices["annotator"], [])
+def asked(preset: str, rows: str = "x") -> list[str]:
+    """What a preset, and the annotator that it names, ask for; ``rows`` is a file of comparisons."""
+    read = files.read(preset)
+    asks = [ask.format(path="x", rows=rows) for ask in read.asks]
+    return [*NAMED.get(read.choices["annotator"], []), *asks]
 
 
 def counted(config: dict[str, Any], out: Path) -> dict[str, float]:
-    """A run in this process whose annotator counts."""
-    return execute(dataclasses.replace(build(config), annotator=Counting()), out)
+    """A run in this process whose annotator counts, and revises nothing."""
+    return execute(counting(build(config)), out)
+
+
+def counting(c: Any) -> Any:
+    """The composition with such an annotator."""
+    return dataclasses.replace(c, annotator=Counting(), revision=NoRevision())

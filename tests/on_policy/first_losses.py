@@ -133,6 +133,7 @@ def both(*parts: First) -> First:
 
 
 PPO = both(surrogate(whitened(fading(0.95)), "tokens"), critics(fading(0.95)))
+A2C = both(plain(scores, "tokens"), critics(scores))
 FIRST: dict[str, First] = {
     "reinforce": plain(scores, "rows"),
     "rloo": plain(others, "rows"),
@@ -142,8 +143,8 @@ FIRST: dict[str, First] = {
     "gspo": surrogate(group(scaled=True), "responses"),
     "dapo": surrogate(group(scaled=True), "tokens"),
     "dr_grpo": surrogate(group(scaled=False), "64"),
-    "a2c": both(plain(scores, "tokens"), critics(scores)),
-    **dict.fromkeys(("ppo", "ppo_ptx", "rlhf_instructgpt"), PPO),
+    **dict.fromkeys(("a2c", "rlaif_google", "rlaif_google_direct"), A2C),
+    **dict.fromkeys(("ppo", "ppo_ptx", "rlhf_instructgpt", "rlhf_anthropic", "rlaif_anthropic"), PPO),
     "safe_rlhf": both(surrogate(mixed, "tokens"), critics(fading(0.95), fading(0.95, cost=True))),
 }
 """By preset. Rewards of parts are placed by hand in test_parts.py."""

@@ -24,7 +24,13 @@ def test_one_micro_batch_equals_eight(preset: str, tmp_path: Path) -> None:
     ends, counts = [], []
     for budget in (100_000, 1):
         out = tmp_path / str(budget)
-        base = [f"algo={preset}", f"data.path={data}", *SIZES, f"cache={out / 'cache'}", *asked(preset)]
+        base = [
+            f"algo={preset}",
+            f"data.path={data}",
+            *SIZES,
+            f"cache={out / 'cache'}",
+            *asked(preset, str(data)),
+        ]
         config = compose_config(base)
         base += [f"trainer.steps={max(2, config['schedule'].get('rounds', 1))}"]
         if config["pretraining"]["name"] != "none":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gzip
 import itertools
 import json
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.on_policy.counting import Counting, asked
+from tests.on_policy.counting import asked, counting
 from tests.stages.tiny import learns_steps
 from xpo.arrows import arrow_of
 from xpo.compose import build, compose_config, presets
@@ -101,7 +100,7 @@ def composed(preset: str, folder: Path) -> Any:
     config = compose_config(
         [
             f"algo={preset}",
-            *asked(preset),
+            *asked(preset, f"{folder / 'hh_harmless'}.train.jsonl"),
             "data=jsonl",
             "data.max_length=64",
             "model=scratch",
@@ -133,7 +132,7 @@ def composed(preset: str, folder: Path) -> Any:
     name = fitting(build(config))
     config["data"] |= {"path": f"{folder / name}.train.jsonl", "test_path": f"{folder / name}.test.jsonl"}
     made = build(config)
-    return made if not made.sampling.samples else dataclasses.replace(made, annotator=Counting())
+    return counting(made) if made.sampling.samples else made
 
 
 @pytest.mark.parametrize("preset", presets())

@@ -37,6 +37,12 @@ def open_keys(settings: Mapping[str, Any], given: Container[str] = ()) -> list[s
     return [str(key) for key, value in settings.items() if value == MISSING or (value == [] and key in given)]
 
 
-def filled_in(algo: str, data: str, way: Mapping[str, str]) -> list[str]:
-    """They and their values, as overrides; ``way`` has a value for each key."""
-    return [f"{key}={way[key.partition('.')[2]]}" for key in left_open(algo, data, way)]
+def filled_in(algo: str, data: str, way: Mapping[str, str], rows: str = "rows.jsonl") -> list[str]:
+    """They and their values, as overrides, and what else the preset asks of its user (``algo.asks``).
+
+    ``way`` has a value for each key; ``rows`` is a file of comparisons.
+    """
+    found = [f"{key}={way[key.partition('.')[2]]}" for key in left_open(algo, data, way)]
+    if "annotator" in chosen_by(f"data/{data}"):  # the data bring what presets ask for
+        return found
+    return [*found, *(ask.format(path=way["path"], rows=rows) for ask in read(algo).asks)]

@@ -49,7 +49,8 @@ def placed(algo: str, where: str, rows: Path, given: Sequence[Ways]) -> tuple[in
     number, overrides = 0, [""]
     for number, (data, ways) in enumerate(zip(CONTEXTS[where], given, strict=True)):
         for way in ways if left_open(algo, where_from(data), ways[0]) else ways[:1]:
-            overrides = [f"algo={algo}", *with_rows(data, rows), *filled_in(algo, where_from(data), way)]
+            filled = filled_in(algo, where_from(data), way, str(rows))
+            overrides = [f"algo={algo}", *with_rows(data, rows), *filled]
             with contextlib.suppress(Refused, ConfigError):
                 build(assembled(overrides))
                 return number, overrides

@@ -25,6 +25,11 @@ class Preset:
         return str(self.about.get("paper", ""))
 
     @property
+    def asks(self) -> list[str]:
+        """What only its user can say, as overrides with ``{path}`` of a language model, ``{rows}`` of a file."""
+        return [str(ask) for ask in self.about.get("asks", [])]
+
+    @property
     def title(self) -> str:
         return str(self.about.get("title", self.algo))
 
