@@ -20,6 +20,7 @@ GROUPS = (
     "objective",
     "critic",
     "margin",
+    "query",
     "reduce",
 )
 

@@ -23,6 +23,7 @@ from xpo.testing import (
     checks_objective,
     checks_penalty,
     checks_policy_loss,
+    checks_query,
     checks_reward,
     checks_rule,
     checks_sft,
@@ -58,6 +59,7 @@ _CHECKS: dict[str, tuple[Check, ...]] = {
     "advantage": checks_advantage.CHECKS,
     "policy_loss": checks_policy_loss.CHECKS,
     "penalty": checks_penalty.CHECKS,
+    "query": checks_query.CHECKS,
 }
 
 
