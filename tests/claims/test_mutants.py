@@ -49,7 +49,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(claim: Claim, run: Sequence[str], out: Path, cache: Path) -> Metrics:
     samples = build(compose_config(list(run))).objective.policy_gradient
     sizes = SIZES.get(claim.name, OF_SAMPLES if samples else OF_ROWS)
-    config = compose_config([*run, *TINY, *sizes, "hp.sft.separate.steps=100", f"cache={cache}"])
+    large = any(item.startswith("trainer.batch_size=") and int(item[19:]) > 64 for item in run)
+    few = ("trainer.batch_size=32",) if large else ()
+    few += () if any(item.startswith("data.game=") for item in run) else ("data.symbols=3",)
+    config = compose_config([*run, *TINY, *few, *sizes, "hp.sft.separate.steps=100", f"cache={cache}"])
     metrics = execute(build(config), out)
     return {**metrics, **late(out)} if claim.late else metrics
 
