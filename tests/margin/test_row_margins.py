@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.explain import test_formula
+from tests.explain import formula_rows
 from tests.explain.formula_rows import trained_and_written
 from tests.objective.oracles import softplus
 from tests.objective.test_objective import pair
@@ -169,12 +169,12 @@ def test_the_floor_has_a_range():
     ],
 )
 def test_the_text_evaluates_to_the_trained_loss(overrides: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = test_formula.random_rows
+    drawn = formula_rows.random_rows
 
     def positive(responses: list[int], seed: int) -> list[dict[str, Any]]:
         return [row | {"score": np.abs(row["score"]) + 0.1} for row in drawn(responses, seed)]
 
-    monkeypatch.setattr(test_formula, "random_rows", positive)
+    monkeypatch.setattr(formula_rows, "random_rows", positive)
     trained, written, text = trained_and_written(["algo=dpo", *overrides.split()], seed=1)
     assert written == pytest.approx(trained, rel=1e-9)
     plain, _, other = trained_and_written(

@@ -20,6 +20,7 @@ from xpo.stages.job import execute
 
 NAMED = {
     "reward_model": ["annotator.path=x"],
+    "preference_model": ["annotator.path=x"],
     "safety": ["annotator.helpfulness=x", "annotator.cost=y"],
     "weighted": ["annotator.models=[{path: x, weight: 1.0}]"],
 }

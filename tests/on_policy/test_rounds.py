@@ -27,9 +27,9 @@ def drawn(patched: pytest.MonkeyPatch) -> list[str]:
     """What is drawn from now on to be trained on."""
     found, answers = [], Collector.answers
 
-    def told(self: Collector, prompts: Any, draw: str, number: int, alone: bool = False) -> Any:
-        found.extend([] if alone else [draw])
-        return answers(self, prompts, draw, number, alone)
+    def told(self: Collector, prompts: Any, draw: str, number: int, **more: Any) -> Any:
+        found.extend([] if more.get("alone") else [draw])
+        return answers(self, prompts, draw, number, **more)
 
     patched.setattr(Collector, "answers", told)
     return found

@@ -155,7 +155,8 @@ class First:
 
 ZERO_GAP = (
     "dpo f_dpo chi_po cdpo robust_dpo dpop ld_dpo sdpo tr_dpo tr_dpo_hard step_dpo spin_step tdpo1 tdpo2 "
-    "q_star paft beta_dpo dr_dpo dno_pair aot"
+    "q_star paft beta_dpo dr_dpo dno_pair aot active online_dpo iterative_dpo online_rlhf self_rewarding spin "
+    "dno"
 )
 FIRST: dict[str, First] = {
     name: First(value)
@@ -164,7 +165,8 @@ FIRST: dict[str, First] = {
         **dict.fromkeys(ZERO_GAP.split(), always(LOG2)),
         "gpo": always(1.0),
         "rso": always(1.0),
-        "ipo": always(25.0),
+        **dict.fromkeys(("ipo", "online_ipo"), always(25.0)),
+        "iterative_rpo": both(always(LOG2), each(lambda seen: -seen.means[0]), 1.0),
         "exo": always(-LOG2 - math.log(1e-3 * (1 - 1e-3)) / 2),
         "r_dpo": logistic(lambda seen: [0.01 * len(tokens) for tokens in seen.responses]),
         "odpo": each(odpo),
@@ -177,7 +179,7 @@ FIRST: dict[str, First] = {
         "apo_zero_unpaired": always(0.5),
         "apo_down": always(1.0),
         "nca": always(2 * LOG2),
-        "d2o": always(LOG2),
+        **dict.fromkeys(("d2o", "d2o_self"), always(LOG2)),
         "npo": both(always(2 / 0.1 * LOG2), tokens, 1.0),
         "cal_dpo": always(LOG2 + 2 * 0.5 * 500.0**2),
         "sppo_pair": each(sppo),
@@ -201,11 +203,14 @@ FIRST: dict[str, First] = {
         "orpo": both(prompt_too, logistic(odds), 0.1),
         "pro": each(pro),
         "rrhf": each(rrhf),
-        "stable_alignment": each(stable_alignment),
+        **dict.fromkeys(("stable_alignment", "sandbox"), each(stable_alignment)),
         "unlikelihood": by_token(each(unlikelihood)),
         "ilql": by_token(each(ilql)),
     }.items()
 } | {
     "cringe": First(by_token(each(cringe)), ("objective.top=1",)),
-    "pairwise_cringe": First(each(pairwise_cringe), ("objective.top=1",)),
+    **dict.fromkeys(
+        ("pairwise_cringe", "iterative_cringe"), First(each(pairwise_cringe), ("objective.top=1",))
+    ),
+    "sppo": First(each(sppo), ("objective.itself=false", "reward=implicit", "reward.beta=1e-3")),
 }

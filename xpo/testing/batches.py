@@ -24,6 +24,7 @@ ROWWISE = (
     "win_BKK",
     "margin_BKK",
     "cost_BK",
+    "rival_BK",
 )
 
 

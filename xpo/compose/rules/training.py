@@ -131,8 +131,8 @@ def _all_comparisons_are_labelled(c: Composition) -> Reason | None:
     if not before.query.chooses:
         return None
     return Reason(
-        f"{c.choice('annotator')} says which comparisons its reward model learns (refresh, held_out), and that "
-        f"run's {before.choice('query')} chooses others.",
+        f"{c.choice('annotator')} says which comparisons its reward model learns (refresh, held_out), and "
+        f"that run's {before.choice('query')} chooses others.",
         ("annotator",),
         fix=("annotator.refresh=0", "annotator.held_out=false"),
     )
