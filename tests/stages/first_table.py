@@ -155,8 +155,8 @@ class First:
 
 ZERO_GAP = (
     "dpo f_dpo chi_po cdpo robust_dpo dpop ld_dpo sdpo tr_dpo tr_dpo_hard step_dpo spin_step tdpo1 tdpo2 "
-    "q_star paft beta_dpo dr_dpo dno_pair aot active online_dpo iterative_dpo online_rlhf self_rewarding spin "
-    "dno"
+    "q_star paft beta_dpo dr_dpo dno_pair aot active online_dpo iterative_dpo online_rlhf self_rewarding "
+    "spin dno"
 )
 FIRST: dict[str, First] = {
     name: First(value)

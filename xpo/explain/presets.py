@@ -26,7 +26,7 @@ class Preset:
 
     @property
     def asks(self) -> list[str]:
-        """What only its user can say: overrides with ``{path}`` (a language model) and ``{rows}`` (a file)."""
+        """What only its user says: overrides with ``{path}`` (a language model) and ``{rows}`` (a file)."""
         return [str(ask) for ask in self.about.get("asks", [])]
 
     @property
