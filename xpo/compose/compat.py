@@ -113,6 +113,7 @@ def _options(preset: str) -> dict[str, str]:
     return {group: config[group]["name"] for group in GROUPS}
 
 
+@cache
 def _default(make: Callable[[], Any]) -> Any | None:
     """An option with its defaults; None for one that needs a value from the user."""
     try:

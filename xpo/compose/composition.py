@@ -59,6 +59,13 @@ class Composition:
     seed: int
     config: dict[str, Any]
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """What its objective reads of rows (of contracts.FEEDBACK)."""
+        from xpo.arrows import arrow_of
+
+        return arrow_of(self).needs
+
     def option(self, group: str) -> str:
         """The name of the option chosen in a group, for messages and tables."""
         return str(self.config[group]["name"])

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from xpo.annotator.base import Desk, content_key
-from xpo.arrows import arrow_of
 from xpo.data.build import Pipeline, Prepared, prepare, prepare_demonstrations, texts
 from xpo.data.counts import Counts, table
 from xpo.data.errors import BarePrompt, DataError
@@ -46,7 +45,7 @@ class FileSource:
             together=parts.reward.trains_head and parts.reward.together,
         )
         self._parts = parts
-        self._needs = arrow_of(parts).needs
+        self._needs: frozenset[str] = parts.needs
         self._splits: Splits = option.read()
         if parts.sampling.samples:
             check_questions((*self._splits.train, *self._splits.test), parts.annotator)
@@ -92,7 +91,6 @@ class FileSource:
         return Rows(self._ready.train, self._ready.test, limits=self._ready.limits)
 
     def pool(self, start: Policy, needs: frozenset[str]) -> Pool:
-        tokenizer, window = self._model
         held_out = self._splits.test[: self._parts.eval.rows]
 
         def ask(splits: Splits, draw: str, first: int) -> Labelled:
@@ -100,7 +98,7 @@ class FileSource:
             return self._label(desk, splits)
 
         splits = dataclasses.replace(self._splits, test=held_out)
-        found = pool_of_files(self._pipeline, tokenizer, splits, window, ask)
+        found = pool_of_files(self._pipeline, self._parts, splits, self._model, ask)
         self._asked = {"pool": found.counts}
         return found
 

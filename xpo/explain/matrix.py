@@ -82,6 +82,11 @@ def swapped(config: dict[str, Any], option: Option, given: Given) -> Iterator[di
         yield {**config, option.group: node}
 
 
+def with_swapped(base: Composition, group: str, config: dict[str, Any]) -> Composition:
+    """The composition of a config that is another one in one group alone."""
+    return dataclasses.replace(base, config=config, **{group: component(group, config[group])})
+
+
 def _of_preset(algo: str, where: str, config: dict[str, Any], given: Given) -> Iterator[Entry]:
     try:
         base = build(config)
@@ -136,8 +141,7 @@ def _built(base: Composition, option: Option, given: Given) -> Composition:
     refused: ConfigError | None = None
     for config in swapped(base.config, option, given):
         try:
-            part = component(option.group, config[option.group])
-            changed = dataclasses.replace(base, config=config, **{option.group: part})
+            changed = with_swapped(base, option.group, config)
             check(changed)
             return changed
         except Refused:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,23 +18,19 @@ from xpo.data.build import fingerprint
 from xpo.data.collate import Collator
 from xpo.data.loader import ProbeRows
 from xpo.data.plan import Sizes
-from xpo.explain.probe_samples import brief, collector_of, rollout_batch, round_rows
+from xpo.explain.ground import Ground, drift, ground
+from xpo.explain.probe_samples import brief, rollout_batch, sampled_rows
 from xpo.module.off_policy import OffPolicyModule
 from xpo.module.on_policy import OnPolicyModule
 from xpo.module.reward_model import RewardModule
-from xpo.scoring.path import choose_path
 from xpo.scoring.score import Scoring
 from xpo.stages.loaders import training_loader
-from xpo.stages.opening import window
-from xpo.stages.sampler import tempered
 from xpo.stages.source import Policy, Rows
-from xpo.stages.weights import weighed
 
 if TYPE_CHECKING:
     from xpo.compose.composition import Composition
 
 ROWS, TOKENS = 64, 1_000_000  # at least, of a step: all rows of the probes are in one micro-batch
-DRIFT = 0.02  # standard deviation of what stands in for training, per weight
 TOLERANCE = 1e-6  # relative
 
 
@@ -69,10 +64,11 @@ def probe(composition: Composition) -> Probe:
     it is another one than the policy at the start. Of a rollout the policy has drifted on since it was
     sampled, as in its later steps.
     """
-    torch.manual_seed(0)
     c = brief(composition)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        bench = _bench(c)
+        below = ground(c)
+        torch.manual_seed(0)  # whether the ground was there or made
+        bench = _bench(c, below)
         module, batch, rows = (_of_rollout if c.objective.policy_gradient else _of_rows)(bench)
     loss = module.loss(batch)
     loss.backward()
@@ -81,12 +77,12 @@ def probe(composition: Composition) -> Probe:
 
 @dataclass(frozen=True)
 class _Bench:
-    """What a probe stands on before there are rows."""
+    """The ground with a policy of its own, and what a method has before there is a module."""
 
     c: Composition
-    arrow: Arrow
-    source: Any
+    ground: Ground
     start: Policy
+    arrow: Arrow
     reference: Any
     collator: Collator
 
@@ -97,36 +93,25 @@ class _Bench:
         return (self.start.model, self.arrow, scoring, self.reference, self.c.optimizer, 1)
 
 
-def _bench(c: Composition) -> _Bench:
-    arrow, source = arrow_of(c), c.data.open(c, Desk.of(c))
-    loaded = c.model.load(seed=c.seed, texts=source.texts, tokenizer=source.tokenizer)
-    source.tokenize(loaded.tokenizer, window(loaded.model))
-    policy = c.adapter.apply(loaded.model, c.seed)
-    if c.adapter.adapts:
-        _drift(policy)
-    scoring = Scoring(path=choose_path(loaded.model)[0], support=source.support)
-    start = Policy(policy, loaded.tokenizer, scoring, trained=True)
-    if c.objective.policy_gradient:
-        start = tempered(start, c.sampling.temperature)
+def _bench(c: Composition, below: Ground) -> _Bench:
+    arrow, start = arrow_of(c), below.copied()
     collator = Collator(
-        loaded.tokenizer.pad_token_id,
+        start.tokenizer.pad_token_id,
         arrow.prompt_edges,
         None,
-        None if c.critic.every_state else source.support,
+        None if c.critic.every_state else start.scoring.support,
         c.reward.trains_head,
-        c.reward.separator(loaded.tokenizer) if c.reward.trains_head else None,
+        c.reward.separator(start.tokenizer) if c.reward.trains_head else None,
     )
-    reference = _lasting(c.reference).prepare(policy, start.scoring, loaded.tokenizer)
-    return _Bench(c, arrow, source, start, reference, collator)
+    untouched = below.start  # it outlives every update, so that a frozen reference needs no copy
+    reference = c.reference.prepare(untouched.model, untouched.scoring, untouched.tokenizer)
+    return _Bench(c, below, start, arrow, reference, collator)
 
 
 def _of_rows(bench: _Bench) -> tuple[OffPolicyModule, Batch, Sequence[Row]]:
     """Rows that are given, or sampled as a round begins."""
     c, start = bench.c, bench.start
-    if c.sampling.samples and not bench.source.renews:
-        rows = Rows(round_rows(c, collector_of(c, bench.source, start, bench.reference)))
-    else:
-        rows, _ = weighed(c, start, bench.source.rows(start, bench.arrow.needs))
+    rows = bench.ground.rows or Rows(sampled_rows(c, bench.ground.answers))
     bos = start.tokenizer.bos_token_id
     loader = training_loader(
         rows,
@@ -148,30 +133,15 @@ def _of_rollout(bench: _Bench) -> tuple[OffPolicyModule, Batch, Sequence[Row]]:
     c = bench.c
     module = OnPolicyModule(*bench.parts, c.critic.build(bench.start.model, c.seed))
     _drifted(module)
-    collector = collector_of(c, bench.source, bench.start, bench.reference)
-    beside = bench.source.demonstrations() if c.sft.merges else None
-    batch, rows = rollout_batch(module, collector, bench.collator, beside)
+    batch, rows = rollout_batch(module, bench.ground, c, bench.collator)
     _drifted(module)
     return module, batch, rows
 
 
 def _drifted(module: OffPolicyModule) -> None:
-    _drift(module.policy)
+    drift(module.policy)
     if module.critic is not None:
-        _drift(module.critic)
-
-
-def _lasting(reference: Any) -> Any:
-    """The reference option such that it outlives an update without a cache on disk."""
-    return dataclasses.replace(reference, cache=False) if reference.cacheable else reference
-
-
-def _drift(policy: Any) -> None:
-    random = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for weight in policy.parameters():
-            if weight.requires_grad:
-                weight += DRIFT * torch.randn(weight.shape, generator=random)
+        drift(module.critic)
 
 
 def _gradient(module: OffPolicyModule) -> torch.Tensor:
