@@ -5,7 +5,7 @@ from __future__ import annotations
 FILE = ["data=jsonl", "data.path=x"]
 ASKED = ["annotator=constitution", "annotator.path=m"]
 TRAINED = [*FILE, "annotator=trained"]
-CHOOSES = 'annotator.overrides=["query=random","schedule=iterative","arity=pair"]'
+CHOOSES = 'annotator.overrides=["query=random","schedule=iterative","arity=pair","data.mode=sampled"]'
 
 FIRST_CASES = [
     # somebody with principles revises texts, for somebody who imitates them

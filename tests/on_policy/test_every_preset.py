@@ -13,7 +13,7 @@ from xpo.stages.job import execute
 
 PAGE = Path(__file__).parents[2] / "docs" / "sampled_presets.md"
 TINY = (
-    *("data.prompts=2", "data.symbols=3", "data.max_symbols=2", "trainer.steps=2", "trainer.batch_size=4"),
+    *("data.prompts=2", "data.symbols=3", "data.max_symbols=2", "trainer.steps=4", "trainer.batch_size=4"),
     *("model.hidden=16", "model.layers=1", "model.heads=2", "eval.samples=0", "logger=none"),
 )
 CASES = [(name, when) for name in off_policy() for when in WHEN]
