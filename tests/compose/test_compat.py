@@ -4,6 +4,7 @@ import pytest
 
 from tests.compose.first_cases import FIRST_CASES
 from tests.compose.head_cases import HEAD_CASES
+from tests.compose.more_cases import MORE_CASES
 from tests.compose.part_cases import PART_CASES
 from tests.compose.sample_cases import SAMPLE_CASES
 from tests.compose.test_sample_rules import REFUSED
@@ -145,7 +146,7 @@ def test_every_rule_refuses_something():
     from xpo.compose.composition import instantiate
 
     fired = set()
-    for arguments in (case[0] for case in (*CASES, *REFUSED)):
+    for arguments in (*(case[0] for case in (*CASES, *REFUSED)), *MORE_CASES):
         composition = instantiate(assembled(arguments))
         fired |= {rule.__name__ for rule in RULES if rule(composition) is not None}
     assert fired == {rule.__name__ for rule in RULES}

@@ -52,16 +52,6 @@ def _nobody_else_answers(c: Composition) -> Reason | None:
     )
 
 
-def _the_observer_compares(c: Composition) -> Reason | None:
-    if not c.sampling.converses or c.annotator.gives & {"scores", "comparisons"}:
-        return None
-    return Reason(
-        f"{c.choice('sampling')} asks which of an agent's answers is better, and {c.choice('annotator')} "
-        f"gives {', '.join(sorted(c.annotator.gives))}.",
-        ("annotator", "sampling"),
-    )
-
-
 def _peers_rate_whole_responses(c: Composition) -> Reason | None:
     if not c.sampling.rates or not c.reward_level.of_parts:
         return None
@@ -92,7 +82,6 @@ def _what_agents_do_is_read(c: Composition) -> Reason | None:
 RULES: tuple[Rule, ...] = (
     _words_are_there,
     _nobody_else_answers,
-    _the_observer_compares,
     _peers_rate_whole_responses,
     _what_agents_do_is_read,
 )
