@@ -1,4 +1,4 @@
-"""Combinations without a meaning of societies and of labelling by a budget; their own tests say what is told."""
+"""Combinations without a meaning, of societies and of labelling by a budget; elsewhere is what is told."""
 
 FILE = ["algo=sandbox", "data=jsonl", "data.path=x"]
 RULE = ["annotator=rule", "annotator.rules=[{name: length, most: 5}]"]
