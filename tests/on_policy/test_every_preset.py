@@ -32,7 +32,9 @@ def test_it_runs_or_says_why(name: str, when: str, tmp_path: Path, cache: Path) 
         return
     records = () if when == "every step" else ("data.records=8",)
     sizes = ("hp.sft.separate.steps=2", "hp.sft.parallel.steps=2", f"cache={cache}")
-    config = assembled([f"algo={name}", "data=gold", *overrides(name, WHEN[when]), *TINY, *records, *sizes])
+    few = ("query.budget=2",) if assembled([f"algo={name}"])["query"]["name"] != "all" else ()
+    given = (*overrides(name, WHEN[when]), *TINY, *records, *sizes, *few)
+    config = assembled([f"algo={name}", "data=gold", *given])
     metrics = execute(build(config), tmp_path)
     assert metrics["gold/kl"] >= 0 and metrics["gold/reward"] == metrics["gold/reward"]
 

@@ -17,6 +17,7 @@ PRESETS = option_files("algo")
 SAMPLED = ("sampling.max_new_tokens=6",)
 """Samples do not depend on what fits: each prompt's random numbers are its own."""
 MORE = {
+    "active": ("sft=none", "query.budget=2"),  # nothing is labelled before the first round
     "sppo": ("reward.beta=1.0",),  # targets of 500 nats leave nothing but rounding of small gradients
     "sandbox": (
         *("model.max_length=2048", "sampling.max_critique_tokens=4", "sampling.responses=2"),
@@ -38,6 +39,7 @@ def test_one_micro_batch_equals_eight(preset: str, tmp_path: Path) -> None:
             *SIZES,
             f"cache={out / 'cache'}",
             *asked(preset, str(data)),
+            *MORE.get(preset, ()),
         ]
         config = compose_config(base)
         base += [f"trainer.steps={max(2, config['schedule'].get('rounds', 1))}"]
@@ -54,7 +56,6 @@ def test_one_micro_batch_equals_eight(preset: str, tmp_path: Path) -> None:
             )
         if composition.sft.stage:
             base += STAGE
-        base += MORE.get(preset, ())
         base += [f"trainer.tokens_per_micro_batch={budget}"]
         if composition.sampling.samples:
             counted(compose_config([*base, *SAMPLED]), out)

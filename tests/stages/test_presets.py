@@ -63,6 +63,8 @@ def test_two_steps(preset, mode, tmp_path, shared_cache):
     of_parts = head and config["reward_level"]["name"] in PARTS
     if mode == "sampled" or (samples(config) and config["schedule"]["name"] not in ROLLOUTS):
         config["data"]["records"] = 64
+    if "budget" in config["query"]:
+        config["query"]["budget"] = 8
     metrics = execute(build(config), tmp_path)
     assert metrics and all(math.isfinite(value) for value in metrics.values())
     own = {"gold/reward", "gold/reward_share"}

@@ -91,6 +91,10 @@ def takes_pairs(feedback: Any) -> bool:
         return False
 
 
+UNLABELLED = {"active": ("sft=none", "query.budget=2")}
+"""Nothing is labelled before the first round, so that there is nothing to imitate."""
+
+
 def steps_of(preset: str) -> int:
     """Two, or one for each round."""
     return max(2, compose_config([f"algo={preset}"])["schedule"].get("rounds", 1))
@@ -101,6 +105,7 @@ def composed(preset: str, folder: Path) -> Any:
         [
             f"algo={preset}",
             *asked(preset, f"{folder / 'hh_harmless'}.train.jsonl"),
+            *UNLABELLED.get(preset, ()),
             "data=jsonl",
             "data.max_length=64",
             "model=scratch",
