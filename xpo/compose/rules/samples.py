@@ -91,8 +91,8 @@ def _somebody_judges_new_ones(c: Composition) -> Reason | None:
     if not c.sampling.samples or "labels" not in c.annotator.needs or c.feedback.contrasts:
         return None
     return Reason(
-        f"{c.choice('annotator')} has the data's own labels, or asks a person, and {c.choice('sampling')} draws "
-        "new ones: samples are new, and a model, a rule or a judge has to say what they are worth.",
+        f"{c.choice('annotator')} has the data's own labels, or asks a person, and {c.choice('sampling')} "
+        "draws others: samples are new, and a model, a rule or a judge has to say what they are worth.",
         ("annotator", "sampling"),
     )
 
