@@ -52,7 +52,11 @@ def _when(c: Composition) -> str:
 
 
 def _first(c: Composition) -> str:
-    return ", trained first on the data's own comparisons" if c.annotator.first else ""
+    if not c.annotator.first:
+        return ""
+    again = f", and anew between rounds with {c.annotator.refresh} more" if c.annotator.refresh else ""
+    of = "samples" if c.annotator.before(c).sampling.samples else "the data's own responses"
+    return f", trained first on comparisons of {of}{again}"
 
 
 def about_samples(c: Composition) -> list[str]:
@@ -64,7 +68,7 @@ def about_samples(c: Composition) -> list[str]:
         found.append("Samples are drawn for another prompt than is trained on (sampling.prompt_template).")
     if c.sampling.converses:
         found.append("Samples are drawn behind what agents recall and hear; rows keep the prompt alone.")
-    if c.schedule.rounds > 1:
+    if c.schedule.rounds > 1 and not c.schedule.online:
         found.append("Each round trains on samples of the policy that the round before it left.")
     return found
 
