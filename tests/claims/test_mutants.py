@@ -18,7 +18,7 @@ TINY = (
     *("model.hidden=32", "model.layers=1", "trainer.log_every=1000", "eval.samples=0", "optimizer.lr=1e-2"),
 )
 OF_ROWS = ("trainer.steps=300",)
-OF_SAMPLES = ("trainer.steps=100", "trainer.batch_size=2", "sampling.responses=32")
+OF_SAMPLES = ("trainer.steps=150", "trainer.batch_size=2", "sampling.responses=32")
 """Two prompts of 12 possible responses: fewer samples say as much there as 32 to each of 8 say in a world of
 hundreds."""
 EARNS = ("trainer.steps=50", "trainer.batch_size=2", "sampling.responses=16")
