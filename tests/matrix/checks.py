@@ -13,8 +13,9 @@ import pytest
 from xpo.compose import build, presets
 from xpo.compose.assembled import assembled
 from xpo.compose.groups import AXES
+from xpo.explain.left_open import open_keys
 from xpo.explain.matrix import Entry, digest, matrix
-from xpo.explain.matrix_data import in_context
+from xpo.explain.matrix_data import UNREAD, in_context
 from xpo.explain.options import options
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "matrix.md"
@@ -23,6 +24,18 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "matrix.md"
 def half(number: int) -> list[str]:
     """Every second preset."""
     return presets()[number::2]
+
+
+def asked_for(chosen: dict[str, str]) -> list[str]:
+    """What chosen options leave to their user."""
+    return [
+        f"{group}.{key}={UNREAD[0][key]}"
+        for group, name in chosen.items()
+        if "." not in group
+        for option in options(group)
+        if option.name == name
+        for key in open_keys(option.settings)
+    ]
 
 
 class MatrixTests:
@@ -65,8 +78,10 @@ class MatrixTests:
             if e.nearest:
                 seen.setdefault((e.axis, " ".join(e.nearest)), e)
         for e in [entry for entry in seen.values() if entry.value not in ("model", "adapter")]:
+            chosen = dict(one.split("=", 1) for one in (f"{e.axis}={e.value}", *e.nearest))
             taken = in_context(e.algo, e.where, Path("unread.jsonl"))
-            build(assembled([*taken, f"{e.axis}={e.value}", *e.nearest]))
+            kept = [one for one in taken if one.partition(".")[0] not in chosen]
+            build(assembled([*kept, f"{e.axis}={e.value}", *e.nearest, *asked_for(chosen)]))
 
     def test_the_document_is_up_to_date(self, entries: list[Entry]) -> None:
         lines = DOCUMENT.read_text(encoding="utf-8").splitlines()
