@@ -19,13 +19,12 @@ TINY = (
 )
 OF_ROWS = ("trainer.steps=300",)
 OF_SAMPLES = ("trainer.steps=150", "trainer.batch_size=2", "sampling.responses=32")
-"""Two prompts of 12 possible responses: fewer samples say as much there as 32 to each of 8 say in a world of
-hundreds."""
+"""Two prompts, 12 possible responses to each: few steps and samples say much there."""
 EARNS = ("trainer.steps=50", "trainer.batch_size=2", "sampling.responses=16")
 HOLDS = (
     *("trainer.steps=200", "trainer.batch_size=2", "sampling.responses=128", "eval.every=5"),
     *("data.seed=5", "reward.beta=0.5", "schedule.minibatches=1"),
-    *("constraint.init=0.8", "constraint.lr=0.4"),
+    *("constraint.init=0.8", "constraint.lr=0.3", "optimizer.min_lr_ratio=0.15"),
 )
 """A world whose optimum lies between the reference's reward and the highest, so that a cost that is nearly
 right is a reward that is nearly right. The multiplier rests at 0.6; longer steps take it there in time."""
