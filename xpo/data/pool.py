@@ -15,6 +15,9 @@ from xpo.data.record import Example, Record, Splits
 from xpo.data.tokenize import tokenize
 from xpo.data.truncate import Limits
 
+Ask = Callable[[Splits, str, int], Labelled]
+"""Splits, the draw's name, and where its places begin."""
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -34,17 +37,21 @@ class Pool:
     counts: Counts
 
     @classmethod
-    def of(
-        cls, records: Sequence[Record], tokenizer: Any, limits: Limits, ends: bool = True, **rest: Any
-    ) -> Pool:
-        """A pool of what is left of records as tokens."""
+    def of(cls, records: Sequence[Record], parts: Any, tokenizer: Any, limits: Limits, **rest: Any) -> Pool:
+        """A pool of what is left of records as tokens; ``parts`` is the composition.
+
+        Where responses are compared, a prompt with one of them is not worth a label.
+        """
         counts = Counts(read=len(records))
-        records = spoken(records, counts)
+        least = max(parts.arity.sizes[0], 2 if parts.query.reads_odds else 1)
+        enough = [record for record in records if len(record.responses) >= least]
+        counts.drop(f"fewer than {least} responses", len(records) - len(enough))
+        records = spoken(enough, counts)
         bare = [
             Example(record.prompt, record.responses, whole=record.whole, where=str(place))
             for place, record in enumerate(records)
         ]
-        rows = tokenize(bare, tokenizer, limits, counts, ends=ends)
+        rows = tokenize(bare, tokenizer, limits, counts, ends=parts.reward_level.ends)
         counts.kept = len(rows)
         kept = [records[int(row.source)] for row in rows]
         named = [
@@ -54,13 +61,13 @@ class Pool:
 
 
 def pool_of_files(
-    pipeline: Pipeline,
-    tokenizer: Any,
-    splits: Splits,
-    window: int | None,
-    ask: Callable[[Splits, str, int], Labelled],
+    pipeline: Pipeline, parts: Any, splits: Splits, model: tuple[Any, int | None], ask: Ask
 ) -> Pool:
-    """The training records as a pool. ``ask`` labels splits for a named draw, held-out records at once."""
+    """The training records as a pool. ``ask`` labels splits for a named draw, held-out records at once.
+
+    ``parts`` is the composition, ``model`` a tokenizer and its window.
+    """
+    tokenizer, window = model
     stage = Stage(pipeline, tokenizer, limits_of(pipeline, window), None)
 
     def rows(records: Sequence[Record], draw: str, first: int) -> tuple[list[Row], Counts]:
@@ -70,4 +77,4 @@ def pool_of_files(
 
     held_out = ask(dataclasses.replace(splits, train=[], counts={}), "held out", 0)
     test = stage.rows(held_out.test, held_out.counts["test"])
-    return Pool.of(splits.train, tokenizer, stage.limits, pipeline.level.ends, rows=rows, test=test)
+    return Pool.of(splits.train, parts, tokenizer, stage.limits, rows=rows, test=test)

@@ -91,7 +91,6 @@ class FileSource:
         return Rows(self._ready.train, self._ready.test, limits=self._ready.limits)
 
     def pool(self, start: Policy, needs: frozenset[str]) -> Pool:
-        tokenizer, window = self._model
         held_out = self._splits.test[: self._parts.eval.rows]
 
         def ask(splits: Splits, draw: str, first: int) -> Labelled:
@@ -99,7 +98,7 @@ class FileSource:
             return self._label(desk, splits)
 
         splits = dataclasses.replace(self._splits, test=held_out)
-        found = pool_of_files(self._pipeline, tokenizer, splits, window, ask)
+        found = pool_of_files(self._pipeline, self._parts, splits, self._model, ask)
         self._asked = {"pool": found.counts}
         return found
 

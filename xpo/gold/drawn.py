@@ -37,4 +37,4 @@ def pool_of(train: Sequence[Record], test: Sequence[Record], parts: Any, tokeniz
         return labelled_rows(records, parts, tokenizer, dataclasses.replace(desk, draw=draw, first=first))
 
     held_out = labelled_rows(test[: parts.eval.rows], parts, tokenizer, desk)[0]
-    return Pool.of(train, tokenizer, Limits(), parts.reward_level.ends, rows=rows, test=held_out)
+    return Pool.of(train, parts, tokenizer, Limits(), rows=rows, test=held_out)

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from xpo.contracts import Batch, Row
-from xpo.data.errors import DataError
 from xpo.data.loader import EvalLoader
 from xpo.errors import UserError
 from xpo.query.base import Told
@@ -70,12 +69,6 @@ class Chooser:
     def _told(self, rows: Sequence[Row], reference: Prepared | None) -> list[Told]:
         """What is trained says of rows, at their places."""
         c = self.alignment.setting.composition
-        alone = next((row for row in rows if len(row.responses) < 2), None)
-        if alone is not None:
-            raise DataError(
-                f"{alone.source}: {c.choice('query')} compares a prompt's responses, and this row has one: "
-                "give pairs or lists, or query=random"
-            )
         assert reference is not None, "rounds that choose have a lasting one"
         alignment = checked(dataclasses.replace(self.alignment, rows=Rows(rows)))
         found: dict[int, Told] = {}
