@@ -28,6 +28,7 @@ SHOWN = (
     "advantage",
     "policy_loss",
     "constraint",
+    "query",
     "reduce",
     "adapter",
     "optimizer",

@@ -59,9 +59,21 @@ def notes(c: Composition, arrow: Arrow) -> list[str]:
     found += about_gradient(c) if c.objective.policy_gradient else _about_rows(c)
     if c.sampling.samples:
         found += about_samples(c)
+    if c.query.chooses:
+        found.append(_about_labels(c))
     if c.sft.merges:
         found.append("The likelihood term pulls towards the demonstrations.")
     return [*found, optimum(c)]
+
+
+def _about_labels(c: Composition) -> str:
+    """Of labels by a budget."""
+    pool = "of what the policy answers" if c.sampling.samples else "of the rows that have no label yet"
+    stays = "" if c.sampling.samples else " Those of earlier rounds are trained on along with them."
+    return (
+        f"In each of {c.schedule.rounds} rounds {c.query.budget} {pool} are labelled ({c.choice('query')}); "
+        f"the first round's are drawn. Nobody is asked about the others.{stays}"
+    )
 
 
 def _about_rows(c: Composition) -> list[str]:
