@@ -99,11 +99,12 @@ def all_claims() -> list[Claim]:
 
 def shares() -> list[Claim]:
     """For every preset whose optimum is not known: the share of the reward that it earns as it is."""
-    from xpo.compose import build, compose_config, presets
+    from xpo.compose import build, presets
+    from xpo.compose.assembled import assembled
     from xpo.explain.notes import optimum_is_known
 
     share = (Check("gold/reward_share"),)
-    composed = {name: build(compose_config([f"algo={name}"])) for name in presets()}
+    composed = {name: build(assembled([f"algo={name}"])) for name in presets()}
     policies = {name: c for name, c in composed.items() if not c.reward.trains_head}  # a score earns nothing
     open_ends = [name for name, c in policies.items() if not optimum_is_known(c)]
     return [Claim(f"share_{name}", f"{name} as it is", (f"algo={name}",), share) for name in open_ends]
