@@ -12,6 +12,8 @@ MORE_CASES = [
     [*FILE, "algo=sppo", "annotator=judge", "annotator.path=x", "sampling=society"],
     [*FILE, *RULE, "algo=rloo", "sampling=society", "objective.truncation=2", "reward_form=win_rate"],
     [*FILE, *RULE, "algo=prm_rl", "sampling=society"],
+    ["algo=spin", "annotator=reward_model", "annotator.path=x"],
+    ["algo=nash_md", "feedback=preference"],
     ["query=random"],
     ["algo=spin", "query=random"],
     [*ROUNDS, "schedule.rows=in_order", "query=random"],

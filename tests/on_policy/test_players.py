@@ -17,7 +17,8 @@ from xpo.data.counts import Counts
 from xpo.data.record import Record
 from xpo.objective.win_rate_regression import WinRateRegression
 from xpo.on_policy import collect
-from xpo.on_policy.collect import Answered, Collector
+from xpo.on_policy.answered import Answered
+from xpo.on_policy.collect import Collector
 from xpo.on_policy.rows import rows_of
 
 OWN = [[[5, EOS], [6, 7, EOS]]]

@@ -67,6 +67,7 @@ class Labeller:
     bought: ClassVar[bool] = False  # a verdict costs money or many seconds
     quadratic: ClassVar[bool] = False
     compares: ClassVar[bool] = False  # it says nothing of a response alone
+    of_data: ClassVar[bool] = False  # what the data say of their own responses
     cut: ClassVar[str] = ""  # its key that says from where on a response is good
     label_model: ClassVar[Any] = None  # the xpo.gold.labels.LabelModel that draws its labels, if it is that
 

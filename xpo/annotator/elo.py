@@ -41,6 +41,7 @@ class Elo:
     needs_policy: ClassVar[bool] = False
     quadratic: ClassVar[bool] = False
     compares: ClassVar[bool] = False  # it says nothing of a response alone
+    of_data: ClassVar[bool] = False  # what the data say of their own responses
     judges_parts: ClassVar[bool] = False  # verdicts say what parts of responses are worth
     cuts_scores: ClassVar[bool] = False  # a threshold of its own says which responses are good
     first: ClassVar[bool] = False  # something is trained before it can label

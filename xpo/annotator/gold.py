@@ -40,6 +40,7 @@ class Gold:
     needs_policy: ClassVar[bool] = False
     quadratic: ClassVar[bool] = False
     compares: ClassVar[bool] = False  # it says nothing of a response alone
+    of_data: ClassVar[bool] = True  # what the data say of their own responses
     judges_parts: ClassVar[bool] = True  # verdicts say what parts of responses are worth
     cuts_scores: ClassVar[bool] = False  # a threshold of its own says which responses are good
     first: ClassVar[bool] = False  # something is trained before it can label

@@ -25,6 +25,7 @@ from xpo.compose.compat import check
 from xpo.compose.composition import Composition, component
 from xpo.compose.groups import AXES
 from xpo.errors import UserError
+from xpo.explain.declared import declared_equal
 from xpo.explain.matrix_data import CONTEXTS, placed, with_rows, write_rows
 from xpo.explain.options import Option, options
 from xpo.explain.probe import Probe, probe
@@ -133,7 +134,7 @@ def _outcome(base: Composition, probed: Probe, option: Option, given: Given) -> 
         return {"status": "refused", "reason": _without_folders(str(error))}
     if what:
         return {"status": "changes", "what": tuple(what)}
-    return {"status": "equal", "reason": _declared_equal(base, composition, option.group)}
+    return {"status": "equal", "reason": declared_equal(base, composition, option.group)}
 
 
 def _built(base: Composition, option: Option, given: Given) -> Composition:
@@ -155,26 +156,6 @@ def _built(base: Composition, option: Option, given: Given) -> Composition:
 def _without_folders(reason: str) -> str:
     """The same wherever the files of the matrix were put."""
     return re.sub(r"(?<==)\S+/(gold|file)/\d\b", r"\1", re.sub(r"\S+/(?=rows\.jsonl)", "", reason))
-
-
-def _declared_equal(base: Composition, other: Composition, axis: str) -> str:
-    """The declaration by which two options of an axis train the same; empty where there is none."""
-    one, two = getattr(base, axis), getattr(other, axis)
-    if axis == "divergence" and one.linear and two.linear:
-        return "both links are the log-ratio itself (`linear`): only what is measured differs"
-    if axis == "divergence" and not other.reference.given and not other.length.averages:
-        return "without a reference it bends log-likelihoods of whole responses, where this link is straight"
-    if axis == "reward_form" and one.reads and two.reads and other.sampling.by_order:
-        return "samples are kept by their order alone, which win rates and scores have in common (`by_order`)"
-    if axis == "reward" and other.objective.hard_labels:
-        return "an order is all that is read, and the scores' order is that of the labels (`hard_labels`)"
-    if axis == "reward_level" and one.of_parts and two.of_parts and other.objective.policy_gradient:
-        return "where parts of samples end is said by whoever judges them (`of_parts`)"
-    if axis == "reward_level" and not one.ends and not two.ends and "gold rewards" in other.data.provides:
-        return "a part of the gold world's responses is one symbol, whatever parts are (`ends`)"
-    if axis == "reward_level" and other.divergence.linear and one.per_token != two.per_token:
-        return "the link is linear, so only what is left differs: tokens' rewards, or none (`per_token`)"
-    return ""
 
 
 def as_markdown(entries: list[Entry]) -> str:

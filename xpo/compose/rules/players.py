@@ -17,6 +17,16 @@ def _contrasts_have_two_sides(c: Composition) -> Reason | None:
     )
 
 
+def _nobody_else_contrasts(c: Composition) -> Reason | None:
+    if not c.sampling.samples or not c.feedback.contrasts or c.annotator.of_data:
+        return None
+    return Reason(
+        f"{c.choice('annotator')} would not be asked: {c.choice('feedback')} sets the data's responses, as "
+        "the data rank them, against samples.",
+        ("annotator", "feedback"),
+    )
+
+
 def _others_are_read(c: Composition) -> Reason | None:
     """Responses of another player and of the data, which a policy gradient does not train on."""
     if not c.sampling.samples or not c.objective.policy_gradient:
@@ -28,12 +38,20 @@ def _others_are_read(c: Composition) -> Reason | None:
             ("sampling", "objective"),
             fix=("sampling.given=none",),
         )
-    if not c.sampling.rivals or c.reward_form.reads == "wins":
+    if not c.sampling.rivals:
+        return None
+    if c.reward_form.reads != "wins":
+        return Reason(
+            f"{c.choice('sampling')} draws what the policy's samples are to win against, and "
+            f"{c.choice('reward_form')} judges each alone.",
+            ("reward_form", "sampling"),
+        )
+    if c.feedback.on_policy in ("", "scores"):
         return None
     return Reason(
-        f"{c.choice('sampling')} draws what the policy's samples are to win against, and "
-        f"{c.choice('reward_form')} judges each alone.",
-        ("reward_form", "sampling"),
+        f"{c.choice('feedback')} makes {c.feedback.on_policy} of one number for each response, and samples "
+        f"of {c.choice('sampling')} are worth their probability of beating the others as it is.",
+        ("feedback", "sampling"),
     )
 
 
@@ -70,6 +88,7 @@ def _earlier_samples_are_kept(c: Composition) -> Reason | None:
 
 RULES: tuple[Rule, ...] = (
     _contrasts_have_two_sides,
+    _nobody_else_contrasts,
     _others_are_read,
     _an_average_follows,
     _rivals_are_pushed_down,

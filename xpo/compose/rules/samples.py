@@ -98,7 +98,7 @@ def _somebody_judges_new_ones(c: Composition) -> Reason | None:
 
 
 def _several_are_judged_together(c: Composition) -> Reason | None:
-    if not c.sampling.samples or not c.annotator.compares or _together(c) > 1:
+    if not c.sampling.samples or not c.annotator.compares or together(c) > 1:
         return None
     return Reason(
         f"{c.choice('annotator')} compares a prompt's responses, and "
@@ -109,7 +109,7 @@ def _several_are_judged_together(c: Composition) -> Reason | None:
 
 
 def _what_is_kept_is_compared(c: Composition) -> Reason | None:
-    if not c.sampling.samples or c.objective.policy_gradient or c.sampling.kept + _together(c, 0) > 1:
+    if not c.sampling.samples or c.objective.policy_gradient or c.sampling.kept + together(c, 0) > 1:
         return None
     compared = {
         "objective": "comparisons" in c.objective.needs,
@@ -126,7 +126,7 @@ def _what_is_kept_is_compared(c: Composition) -> Reason | None:
     return None
 
 
-def _together(c: Composition, own: int | None = None) -> int:
+def together(c: Composition, own: int | None = None) -> int:
     """How many responses of a prompt are judged, of the policy (``own`` of them) and of others."""
     own = c.sampling.responses if own is None else own
     return own + c.sampling.rivals + (c.sampling.given != "none")
