@@ -62,7 +62,7 @@ SAMPLE_CASES = [
     (["algo=rloo", "reference=none"], "has no effect"),
     (["algo=rloo", "divergence=none"], "has no effect"),
     (["algo=dapo", "penalty=loss"], "has no effect"),
-    (["algo=grpo", "divergence=js"], "is about reverse KL"),
+    (["algo=grpo", "penalty.estimator=k2", "divergence=js"], "is about reverse KL"),
     # what is not read
     (["algo=rloo", "length=mean"], "pools log-ratios"),
     (["algo=rloo", "critic=tokens"], "for nobody"),

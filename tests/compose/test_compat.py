@@ -185,6 +185,7 @@ def test_every_rule_refuses_something():
         ["algo=rloo", "penalty.form=token", "divergence=alpha"],
         ["algo=grpo", "penalty=reward"],
         ["algo=grpo", "penalty.estimator=link", "divergence=js"],
+        ["algo=grpo", "divergence=chi2"],
         ["algo=ppo", "sampling.responses=4", "arity=list"],
         ["algo=ppo", "schedule.epochs=2", "objective.stop_kl=0.1", "objective.entropy=0.01"],
         ["algo=ppo", "sft=merged"],

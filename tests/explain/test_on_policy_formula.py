@@ -113,6 +113,7 @@ CREDITS = [
         for also in (
             "penalty.form=response",
             "penalty.form=token",
+            "penalty=loss penalty.estimator=k3",
             "advantage.baseline=group penalty.form=token",
         )
     ),

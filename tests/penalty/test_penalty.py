@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from xpo.advantage.returns import Returns
+from xpo.divergence.chi2 import Chi2
 from xpo.divergence.forward_kl import ForwardKL
+from xpo.divergence.jeffreys import Jeffreys
 from xpo.divergence.js import JensenShannon
 from xpo.divergence.reverse_kl import ReverseKL
 from xpo.penalty.loss import InLoss
@@ -64,6 +66,7 @@ def test_forward_kl_by_hand() -> None:
         ("k1", ReverseKL(), [log(2), -log(2)], [1, 1]),
         ("k2", ReverseKL(), [log(2) ** 2 / 2, log(2) ** 2 / 2], [log(2), -log(2)]),
         ("k3", ReverseKL(), [log(2) - 0.5, 1 - log(2)], [0.5, -1]),
+        ("k3", ForwardKL(), [(1 - log(2)) / 2, 2 * log(2) - 1], [log(2) / 2, -2 * log(2)]),
         ("link", ReverseKL(), [log(2) ** 2, log(2) ** 2], [log(2), -log(2)]),
         ("link", ForwardKL(), [log(2) / 2, log(2)], [0.5, -1]),
     ],
@@ -74,6 +77,27 @@ def test_in_the_loss_by_hand(estimator: Any, divergence: Any, value: list[float]
     loss = InLoss(estimator).loss(divergence, log_u, mask)
     close(loss, 0, *value)
     close(torch.autograd.grad(loss.sum(), log_u)[0], 0, *slope)
+
+
+@pytest.mark.parametrize(
+    ("divergence", "other"),
+    [
+        (ReverseKL(), lambda u: u - 1 - u.log()),  # the forward KL's generator
+        (Chi2(), lambda u: u.square() / 2 - u.log()),  # g' = 2 (u - 1) - (u - 1)^2 / u = u - 1 / u
+        (Jeffreys(), lambda u: u - u.log() + u.log().square() / 2),  # g' = 1 + (log u - 1) / u
+    ],
+)
+def test_the_estimate_has_the_gradient_of_another_divergence(divergence: Any, other: Any) -> None:
+    """By enumeration: samples of the policy, and sum_y ref g(pi / ref)."""
+    ref = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
+    logit = torch.tensor([0.2, -1.0, 0.7], dtype=torch.float64, requires_grad=True)
+    logp = logit.log_softmax(-1)
+    ratio = (logp - ref.log())[None, :, None]
+    loss = InLoss("k3").loss(divergence, ratio, torch.ones_like(ratio).bool())
+    (found,) = torch.autograd.grad((logp.exp().detach() * loss[0, :, 0]).sum(), logit, retain_graph=True)
+    (true,) = torch.autograd.grad((ref * other(logp.exp() / ref)).sum(), logit)
+    torch.testing.assert_close(found, true)
+    assert float(found @ (logp.exp() - ref).detach()) > 0, "it pulls to the reference"
 
 
 @pytest.mark.parametrize("estimator", ["k1", "k2", "k3"])

@@ -50,5 +50,9 @@ class Alpha(FDivergence):
     def text(self, x: str) -> str:
         return f"(1 - exp(-{self.alpha!r} * ({x}))) / {self.alpha!r}"
 
+    def value_text(self, x: str) -> str:
+        a = repr(self.alpha)
+        return f"({a} * exp(-({x})) + 1 - {a} - exp(-{a} * ({x}))) / ({a} * (1 - {a}))"
+
     def latex(self, x: str) -> str:
         return rf"\frac{{1 - e^{{-{self.alpha} \left({x}\right)}}}}{{{self.alpha}}}"

@@ -46,7 +46,7 @@ class FDivergence(ABC):
 
     Adding c (u - 1) to f changes neither D_f nor its optimum, so every generator here has that term
     chosen such that f'(1) = 0: then f >= 0 and ``link`` = f' is 0 where the policy is the reference.
-    A new divergence writes ``link``, ``value``, ``generator``, ``inverse`` and its texts.
+    A new divergence writes ``link``, ``value``, ``generator``, ``inverse`` and their texts.
     """
 
     regularises: ClassVar[bool] = True
@@ -62,7 +62,10 @@ class FDivergence(ABC):
 
     @abstractmethod
     def value(self, log_u: Tensor) -> Tensor:
-        """f(u) / u: its mean over samples of pi is D_f. A value, not a penalty to differentiate."""
+        """f(u) / u: its mean over samples of pi is D_f.
+
+        As a term of a loss its gradient on samples of pi is that of D_g, g'(u) = f'(u) - f(u) / u.
+        """
 
     @abstractmethod
     def generator(self, log_u: Tensor) -> Tensor:
@@ -75,6 +78,10 @@ class FDivergence(ABC):
     @abstractmethod
     def text(self, x: str) -> str:
         """The link as an expression in the log-ratio ``x``."""
+
+    @abstractmethod
+    def value_text(self, x: str) -> str:
+        """The value as an expression in the log-ratio ``x``."""
 
     @abstractmethod
     def latex(self, x: str) -> str:

@@ -38,5 +38,8 @@ class Chi2(FDivergence):
     def text(self, x: str) -> str:
         return f"2 * (exp({x}) - 1)"
 
+    def value_text(self, x: str) -> str:
+        return f"(exp({x}) - 1) * (1 - exp(-({x})))"
+
     def latex(self, x: str) -> str:
         return rf"2 \left(e^{{{x}}} - 1\right)"

@@ -36,5 +36,8 @@ class Chi2KL(FDivergence):
     def text(self, x: str) -> str:
         return f"exp({x}) - 1 + ({x})"
 
+    def value_text(self, x: str) -> str:
+        return f"(exp({x}) - 1) * (1 - exp(-({x}))) / 2 + ({x}) + exp(-({x})) - 1"
+
     def latex(self, x: str) -> str:
         return rf"e^{{{x}}} - 1 + \left({x}\right)"

@@ -37,5 +37,8 @@ class ForwardKL(FDivergence):
     def text(self, x: str) -> str:
         return f"1 - exp(-({x}))"
 
+    def value_text(self, x: str) -> str:
+        return f"1 - exp(-({x})) * (1 + ({x}))"
+
     def latex(self, x: str) -> str:
         return rf"1 - e^{{-\left({x}\right)}}"

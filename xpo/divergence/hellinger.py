@@ -37,5 +37,8 @@ class Hellinger(FDivergence):
     def text(self, x: str) -> str:
         return f"1 - exp(-({x}) / 2)"
 
+    def value_text(self, x: str) -> str:
+        return f"(1 - exp(-({x}) / 2))**2"
+
     def latex(self, x: str) -> str:
         return rf"1 - e^{{-\left({x}\right) / 2}}"

@@ -31,5 +31,8 @@ class Jeffreys(FDivergence):
     def text(self, x: str) -> str:
         return f"({x}) + 1 - exp(-({x}))"
 
+    def value_text(self, x: str) -> str:
+        return f"({x}) * (1 - exp(-({x})))"
+
     def latex(self, x: str) -> str:
         return rf"\left({x}\right) + 1 - e^{{-\left({x}\right)}}"

@@ -43,5 +43,8 @@ class JensenShannon(FDivergence):
     def text(self, x: str) -> str:
         return f"log(2) + log_sigmoid({x})"
 
+    def value_text(self, x: str) -> str:
+        return f"({x}) + (1 + exp(-({x}))) * (log_sigmoid(-({x})) + log(2))"
+
     def latex(self, x: str) -> str:
         return rf"\log 2 + \log\sigma\left({x}\right)"

@@ -43,5 +43,8 @@ class NoDivergence:
     def text(self, x: str) -> str:
         return x
 
+    def value_text(self, x: str) -> str:
+        return "0"
+
     def latex(self, x: str) -> str:
         return x

@@ -37,5 +37,8 @@ class ReverseKL(FDivergence):
     def text(self, x: str) -> str:
         return x
 
+    def value_text(self, x: str) -> str:
+        return f"exp(-({x})) - 1 + ({x})"
+
     def latex(self, x: str) -> str:
         return x

@@ -47,5 +47,8 @@ class TotalVariation(FDivergence):
     def text(self, x: str) -> str:
         return f"sign({x}) / 2"
 
+    def value_text(self, x: str) -> str:
+        return f"abs(exp(-({x})) - 1) / 2"
+
     def latex(self, x: str) -> str:
         return rf"\tfrac12 \operatorname{{sign}}\left({x}\right)"

@@ -41,7 +41,7 @@ def _token_loss(c: OnPolicy) -> str:
     if c.penalty.in_loss:
         weight = c.constraint.weight_text()
         scale = repr(c.reward.beta) if not weight else f"{c.reward.beta!r} * ({weight})"
-        text += f" + {scale} * ({c.penalty.text(c.divergence.text)})"
+        text += f" + {scale} * ({c.penalty.text(c.divergence)})"
     if c.objective.entropy:
         text += f" - {c.objective.entropy!r} * entropy"
     return text

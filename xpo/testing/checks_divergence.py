@@ -41,6 +41,15 @@ def link_is_finite_far_out(divergence: Any) -> None:
         require(bool(torch.isfinite(gradient(values, leaf)).all()), f"its gradient is not, in {dtype}")
 
 
+def value_is_finite_far_out(divergence: Any) -> None:
+    """And its gradient, as losses have it as a term."""
+    leaf = _FAR.clone().requires_grad_()
+    values = divergence.value(leaf)
+    require(bool(torch.isfinite(values).all()), "value is not finite at |log u| = 50")
+    if values.requires_grad:
+        require(bool(torch.isfinite(gradient(values, leaf)).all()), "the gradient of value is not finite")
+
+
 def precisions_agree(divergence: Any) -> None:
     for name in ("link", "value"):
         exact = getattr(divergence, name)(_GRID.float().double())
@@ -128,7 +137,11 @@ def every_field_is_read(divergence: Any) -> None:
         for name in ("link", "value"):
             pair = [getattr(part, name)(_GRID) for part in (divergence, other)]
             differ(pair[0], pair[1], f"{name} does not depend on {field}")
-        require(divergence.text("x") != other.text("x"), f"the formula's text does not show {field}")
+        for text in (
+            divergence.text("x") != other.text("x"),
+            divergence.value_text("x") != other.value_text("x"),
+        ):
+            require(text, f"the formula's text does not show {field}")
 
 
 def _objective(divergence: Any, pi: torch.Tensor, beta: float) -> torch.Tensor:
@@ -140,6 +153,7 @@ CHECKS = (
     link_increases,
     link_is_the_slope_of_the_generator,
     link_is_finite_far_out,
+    value_is_finite_far_out,
     precisions_agree,
     value_is_not_negative,
     mean_value_is_the_divergence,

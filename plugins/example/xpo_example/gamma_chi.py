@@ -44,5 +44,9 @@ class GammaChi(FDivergence):
     def text(self, x: str) -> str:
         return f"exp({x}) - 1 + {self.gamma!r} * ({x})"
 
+    def value_text(self, x: str) -> str:
+        kl = f"({x}) + exp(-({x})) - 1"
+        return f"(exp({x}) - 1) * (1 - exp(-({x}))) / 2 + {self.gamma!r} * ({kl})"
+
     def latex(self, x: str) -> str:
         return rf"e^{{{x}}} - 1 + {self.gamma:g} \left({x}\right)"
