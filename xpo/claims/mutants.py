@@ -16,8 +16,10 @@ from torch import Tensor
 from xpo.arrow import OffPolicy, Ratio, Scores
 from xpo.constraint.lagrange import Lagrange
 from xpo.contracts import Batch, Step
+from xpo.data.record import Record
 from xpo.module.on_policy import OnPolicyModule
 from xpo.on_policy.arrow import Credit, OnPolicy, Stream
+from xpo.on_policy.collect import Collector
 from xpo.penalty.reward import InReward
 from xpo.reward_model.heads import PreferenceHead
 
@@ -26,19 +28,20 @@ Put = Callable[[type, str, Callable[..., Any]], None]
 
 
 def flip(put: Put) -> None:
-    """The sign of every label: what was preferred, good or highly scored is not."""
+    """The sign of every label: what was preferred, good, won or highly scored is not."""
     right = OffPolicy.losses
 
     def losses(
         self: OffPolicy, batch: Batch, reward_BK: Tensor, scores: Scores, step: Step | None = None
     ) -> tuple[Tensor, dict[str, Ratio]]:
-        prefer, score = batch.prefer_BKK, batch.score_BK
+        prefer, score, win = batch.prefer_BKK, batch.score_BK, batch.win_BKK
         flipped = dataclasses.replace(
             batch,
             prefer_BKK=None if prefer is None else prefer.transpose(1, 2),
             good_BK=batch.bad_BK,
             bad_BK=batch.good_BK,
             score_BK=None if score is None else -score,
+            win_BKK=None if win is None else win.transpose(1, 2),
         )
         return right(self, flipped, reward_BK, scores, step)
 
@@ -134,6 +137,16 @@ def unpriced(put: Put) -> None:
     put(Lagrange, "updated", updated)
 
 
+def misjudged(put: Put) -> None:
+    """The worst of the policy's samples are taken for the best."""
+    right = Collector._worth
+
+    def worth(self: Collector, record: Record, own: int) -> list[float]:
+        return [-value for value in right(self, record, own)]
+
+    put(Collector, "_worth", worth)
+
+
 class _Valued:
     """A divergence whose link is its value."""
 
@@ -163,6 +176,7 @@ MUTANTS: dict[str, Callable[[Put], None]] = {
     "backwards": backwards,
     "unlearnt": unlearnt,
     "unpriced": unpriced,
+    "misjudged": misjudged,
 }
 
 
