@@ -1,0 +1,1 @@
+"""Labels that are chosen, against as many that are drawn."""

@@ -1,0 +1,130 @@
+"""What docs/active.md shows: what is run, label curves, ratios, and a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from xpo.claims.active.curve import Ratio, Runs, mean, ratio
+from xpo.claims.curves import HEIGHT, WIDTH, Curve, svg
+
+Case = Mapping[str, Any]
+World = Mapping[str, Mapping[str, Runs]]
+"""By choice and metric, each seed's values after each round."""
+Found = Mapping[str, World]
+DRAWN = "random"
+
+
+def holds(case: Case, found: Found) -> bool:
+    """Whether what is claimed reaches the level of the draw's whole budget with fewer labels in two worlds.
+
+    True of a case that claims nothing.
+    """
+    if case["claims"] is None:
+        return True
+    query, metric = case["claims"]["query"], case["claims"]["metric"]
+    return (
+        sum(of_world(case, world, query, metric, case["rounds"]).value < 1 for world in found.values()) >= 2
+    )
+
+
+def of_world(case: Case, world: World, query: str, metric: str, rounds: int) -> Ratio:
+    """A choice against the draw that trains the same model, at the level of that after so many rounds."""
+    drawn, chosen = (_lacks(case, world[name][metric], metric) for name in (beside(query), query))
+    return ratio(labels_of(case), drawn, chosen, rounds)
+
+
+def labels_of(case: Case) -> list[int]:
+    """Bought after each round."""
+    return [case["budget"] * (number + 1) for number in range(case["rounds"])]
+
+
+def beside(query: str) -> str:
+    """The draw that a choice is compared with: it is named with the same words behind it."""
+    return " ".join([DRAWN, *query.split()[1:]])
+
+
+def _lacks(case: Case, runs: Runs, metric: str) -> Runs:
+    sign = {"less": 1, "more": -1}[case["metrics"][metric]]
+    return [[sign * value for value in run] for run in runs]
+
+
+def section(cases: Sequence[Case], found: Mapping[str, Found]) -> str:
+    """Markdown: the picture, then what is run and the tables of each case."""
+    parts = ["![label curves](active.svg)"]
+    for case in cases:
+        worlds = found[case["name"]]
+        parts += [
+            f"### {case['title']}",
+            _what(case, worlds),
+            "\n".join(_table(case, worlds)),
+        ]
+    return "\n\n".join(parts)
+
+
+def _what(case: Case, worlds: Found) -> str:
+    runs = next(iter(next(iter(worlds.values()))[DRAWN].values()))
+    budget = f"query.budget={case['budget']} schedule.rounds={case['rounds']}"
+    choices = "; ".join(f"{query}: `{' '.join(given)}`" for query, given in case["queries"].items())
+    command = f"    python -m xpo {' '.join(case['run'])} {budget}"
+    says = f"{case['says']} Means over {len(runs)} seeds."
+    return f"{says}\n\n{command}\n\nwith `data.seed=` the world, and {choices}."
+
+
+def _table(case: Case, worlds: Found) -> list[str]:
+    """A line for each metric, world and choice."""
+    labels, half = labels_of(case), case["rounds"] // 2
+    lines = [
+        f"| metric | world | chosen by | after {labels[0]}, {labels[1]}, ... {labels[-1]} labels"
+        f" | labels, level of {labels[half - 1]} drawn | of {labels[-1]} drawn |",
+        "|---|---|---|---|---|---|",
+    ]
+    for metric in case["metrics"]:
+        for name, world in worlds.items():
+            for query, runs in world.items():
+                curve = " ".join(f"{value:.3f}" for value in mean(runs[metric]))
+                told = ["", ""]
+                if query != beside(query):
+                    told = [_told(of_world(case, world, query, metric, at)) for at in (half, case["rounds"])]
+                lines.append(f"| `{metric}` | {name} | {query} | {curve} | {' | '.join(told)} |")
+    return lines
+
+
+def _told(found: Ratio) -> str:
+    """Labels, their ratio and its interval; what lies beyond all labels is unknown."""
+    if not math.isfinite(found.chosen):
+        return f"never ({_number(found.low)} to never)"
+    ends = f"{_number(found.low)} to {_number(found.high)}"
+    return f"{found.chosen:.0f} : {found.drawn:.0f} = {_number(found.value)} ({ends})"
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else "never"
+
+
+def drawn(cases: Sequence[Case], found: Mapping[str, Found]) -> str:
+    """Label curves of all that trains the same model, for what is claimed: one picture under the other."""
+    panels = []
+    for case in cases:
+        if case["claims"] is None:
+            continue
+        metric, draw = case["claims"]["metric"], beside(case["claims"]["query"])
+        for name, world in found[case["name"]].items():
+            curves = [
+                Curve(query, labels_of(case), mean(runs[metric]))
+                for query, runs in world.items()
+                if beside(query) == draw
+            ]
+            panels.append(svg(f"{case['title']}, world {name}", "labels", metric, curves))
+    return stacked(panels)
+
+
+def stacked(panels: Sequence[str]) -> str:
+    """Pictures of the same size, one under the other, as one."""
+    inside = [
+        panel.replace("<svg ", f'<svg y="{number * HEIGHT}" width="{WIDTH}" height="{HEIGHT}" ', 1)
+        for number, panel in enumerate(panels)
+    ]
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT * len(panels)}">'
+    return "\n".join([head, *inside, "</svg>", ""])
