@@ -22,8 +22,11 @@ class Curve:
     y: Sequence[float]
 
 
-def svg(title: str, across: str, up: str, curves: Sequence[Curve]) -> str:
-    """Both axes are linear and reach from 0, or the least value below it, to the largest."""
+def svg(title: str, across: str, up: str, curves: Sequence[Curve], names: float = LEFT + 12) -> str:
+    """Both axes are linear and reach from 0, or the least value below it, to the largest.
+
+    ``names``: where those of the curves begin, from the left.
+    """
     xs = [x for curve in curves for x in curve.x]
     ys = [y for curve in curves for y in curve.y]
     frame = _Frame(min(0.0, *xs), max(xs), min(0.0, *ys), max(ys))
@@ -39,7 +42,7 @@ def svg(title: str, across: str, up: str, curves: Sequence[Curve]) -> str:
         colour = COLOURS[number % len(COLOURS)]
         points = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in zip(curve.x, curve.y, strict=True))
         parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{points}"/>')
-        parts.append(_text(LEFT + 12, TOP + 14 + 16 * number, curve.name, f'font-size="12" fill="{colour}"'))
+        parts.append(_text(names, TOP + 14 + 16 * number, curve.name, f'font-size="12" fill="{colour}"'))
     return "\n".join([*parts, "</svg>", ""])
 
 

@@ -51,8 +51,9 @@ def _world(
 ) -> dict[str, dict[str, list[list[float]]]]:
     """By choice and metric, each seed's values after each round."""
     found: dict[str, dict[str, list[list[float]]]] = {}
+    seeds = min(options.seeds, case.get("seeds", options.seeds))
     for query in case["queries"]:
-        runs = [_rounds(case, query, (world, seed), options) for seed in range(options.seeds)]
+        runs = [_rounds(case, query, (world, seed), options) for seed in range(seeds)]
         found[query] = {name: [[after[name] for after in run] for run in runs] for name in case["metrics"]}
     return found
 
@@ -76,7 +77,7 @@ def _rounds(
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m xpo.claims.active")
     parser.add_argument("names", nargs="*", help="of runs.yaml; none: all")
-    parser.add_argument("--seeds", type=int, default=6, help="seeds 0, 1, ... of each run")
+    parser.add_argument("--seeds", type=int, default=5, help="seeds 0, 1, ... of each run")
     worlds = [Variant(0).world, *WORLDS]
     parser.add_argument("--worlds", type=int, nargs="+", default=worlds, help="data.seed of the worlds")
     parser.add_argument(

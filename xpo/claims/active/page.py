@@ -30,19 +30,14 @@ def holds(case: Case, found: Found) -> bool:
 
 
 def of_world(case: Case, world: World, query: str, metric: str, rounds: int) -> Ratio:
-    """A choice against the draw that trains the same model, at the level of that after so many rounds."""
-    drawn, chosen = (_lacks(case, world[name][metric], metric) for name in (beside(query), query))
+    """A choice against the draw, at the level of that after so many rounds."""
+    drawn, chosen = (_lacks(case, world[name][metric], metric) for name in (DRAWN, query))
     return ratio(labels_of(case), drawn, chosen, rounds)
 
 
 def labels_of(case: Case) -> list[int]:
     """Bought after each round."""
     return [case["budget"] * (number + 1) for number in range(case["rounds"])]
-
-
-def beside(query: str) -> str:
-    """The draw that a choice is compared with: it is named with the same words behind it."""
-    return " ".join([DRAWN, *query.split()[1:]])
 
 
 def _lacks(case: Case, runs: Runs, metric: str) -> Runs:
@@ -85,7 +80,7 @@ def _table(case: Case, worlds: Found) -> list[str]:
             for query, runs in world.items():
                 curve = " ".join(f"{value:.3f}" for value in mean(runs[metric]))
                 told = ["", ""]
-                if query != beside(query):
+                if query != DRAWN:
                     told = [_told(of_world(case, world, query, metric, at)) for at in (half, case["rounds"])]
                 lines.append(f"| `{metric}` | {name} | {query} | {curve} | {' | '.join(told)} |")
     return lines
@@ -104,19 +99,15 @@ def _number(value: float) -> str:
 
 
 def drawn(cases: Sequence[Case], found: Mapping[str, Found]) -> str:
-    """Label curves of all that trains the same model, for what is claimed: one picture under the other."""
+    """Label curves of the cases that claim something, one picture under the other."""
     panels = []
     for case in cases:
         if case["claims"] is None:
             continue
-        metric, draw = case["claims"]["metric"], beside(case["claims"]["query"])
+        metric = case["claims"]["metric"]
         for name, world in found[case["name"]].items():
-            curves = [
-                Curve(query, labels_of(case), mean(runs[metric]))
-                for query, runs in world.items()
-                if beside(query) == draw
-            ]
-            panels.append(svg(f"{case['title']}, world {name}", "labels", metric, curves))
+            curves = [Curve(query, labels_of(case), mean(runs[metric])) for query, runs in world.items()]
+            panels.append(svg(f"{case['title']}, world {name}", "labels", metric, curves, WIDTH * 0.75))
     return stacked(panels)
 
 
