@@ -71,6 +71,13 @@ def test_where_nothing_can_be_read_the_row_is_named(monkeypatch, tmp_path):
         SelfRewarding()(ROWS, Desk(tmp_path, policy="p"))
 
 
+def test_what_nobody_can_read_earns_no_point_where_that_is_said(monkeypatch, tmp_path, capsys):
+    asked(monkeypatch, lambda c, n: "hm" if "bad" in text(c) else ("Score: 2", "hm", "Score: 3")[n])
+    (record,) = SelfRewarding(unread="zero")(ROWS, Desk(tmp_path, policy="p"))
+    assert record.scores == (2.5, 0.0)
+    assert "4 of 6 answers end in no score" in capsys.readouterr().out
+
+
 def test_a_policy_that_has_changed_is_asked_anew(tmp_path):
     tokenizer = templated()
     marks = [
@@ -82,9 +89,10 @@ def test_a_policy_that_has_changed_is_asked_anew(tmp_path):
         SelfRewarding(seed=1),
         SelfRewarding(temperature=0.5),
         SelfRewarding(max_new_tokens=9),
+        SelfRewarding(unread="zero"),
     ]
     same = Desk(tmp_path, policy=policy(tokenizer, 1))
-    assert len({marks[0], *(other.fingerprint(same) for other in others)}) == 5
+    assert len({marks[0], *(other.fingerprint(same) for other in others)}) == 6
     assert SelfRewarding.needs_policy
 
 

@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from xpo.annotator.base import Desk, LabelError, Labeller, Verdict
 from xpo.data.record import Record
@@ -44,6 +44,7 @@ class SelfRewarding(Labeller):
     temperature: float = 0.7
     max_new_tokens: int = 256
     template: str = "five_points"
+    unread: Literal["error", "zero"] = "error"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -59,7 +60,7 @@ class SelfRewarding(Labeller):
 
     def fingerprint(self, desk: Desk) -> str:
         """The policy's weights, what it is asked, and how answers are drawn."""
-        draws = self.n, self.temperature, self.max_new_tokens, self.seed
+        draws = self.n, self.temperature, self.max_new_tokens, self.unread, self.seed
         return repr((LocalBackend(desk.policy).fingerprint, self._template().text, draws))
 
     def judge(self, records: Sequence[Record], desk: Desk) -> Iterator[Verdict]:
@@ -70,9 +71,11 @@ class SelfRewarding(Labeller):
         found, unread = LocalBackend(desk.policy).answers(asked, draw), 0
         for record in records:
             answers = list(itertools.islice(found, len(record.responses)))
-            scores = [_scores(some, k) for k, some in enumerate(answers)]
-            unread += sum(self.n - len(some) for some in scores)
-            yield Verdict(scores=tuple(sum(some) / len(some) for some in scores), why=answers)
+            read = [_scores(some) for some in answers]
+            unread += sum(self.n - len(some) for some in read)
+            if self.unread == "error":
+                _check_read(read, answers)
+            yield Verdict(scores=tuple(sum(some) / max(1, len(some)) for some in read), why=answers)
         if unread:
             say(f"self: {unread} of {self.n * len(asked)} answers end in no score and were left out")
 
@@ -89,12 +92,17 @@ def points(answer: str) -> int | None:
     return int(text) if re.fullmatch("[0-9]", text) and int(text) <= MOST else None
 
 
-def _scores(answers: Sequence[str], k: int) -> list[int]:
-    found = [score for answer in answers if (score := points(answer)) is not None]
-    if not found:
-        raise LabelError(
-            f"none of the policy's {len(answers)} answers about response {k} ends in 'Score: ' and a whole "
-            f"number from 0 to {MOST}; the first is {answers[0][-200:]!r}. Raise max_new_tokens or n, or "
-            "take a policy that follows instructions"
-        )
-    return found
+def _scores(answers: Sequence[str]) -> list[int]:
+    """Those that can be read."""
+    return [score for answer in answers if (score := points(answer)) is not None]
+
+
+def _check_read(read: Sequence[Sequence[int]], answers: Sequence[Sequence[str]]) -> None:
+    """``LabelError`` for a response of which nothing can be read."""
+    for k, (some, said) in enumerate(zip(read, answers, strict=True)):
+        if not some:
+            raise LabelError(
+                f"none of the policy's {len(said)} answers about response {k} ends in 'Score: ' and a whole "
+                f"number from 0 to {MOST}; the first is {said[0][-200:]!r}. Raise max_new_tokens or n, "
+                "take a policy that follows instructions, or say unread=zero: such a response earns no point"
+            )
