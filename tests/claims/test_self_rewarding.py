@@ -19,7 +19,7 @@ from xpo.claims.self_rewarding.measured import Measured, agreement, expected_rew
 from xpo.claims.self_rewarding.page import broken, estimate, gains, page
 from xpo.gold.world import World
 
-TINY = Lessons(World(prompts=2, symbols=3, max_symbols=2, seed=1), seed=1, shown=1)
+TINY = Lessons(World(prompts=2, symbols=3, max_symbols=2, seed=1), seed=1, shown=1, spoilt=0)
 
 
 def test_points_are_sixths_by_hand() -> None:
@@ -77,9 +77,18 @@ def test_lessons_say_what_the_policy_is_asked_later(tmp_path: Path) -> None:
     assert not asked & {answers[n] for n in TINY.held_XH[0].tolist()}
 
 
+def test_spoilt_answers_are_none_and_earn_nothing(tmp_path: Path) -> None:
+    found = judged(tmp_path, Lessons(TINY.world, TINY.seed, shown=1, spoilt=3))[24:]
+    assert len(found) == 3 * len(TINY.texts_Q) and {score for _, score in found} == {0}
+    known = set(TINY.world.response_texts)
+    for (question, _), text in zip(found, [t for t in TINY.texts_Q for _ in range(3)], strict=True):
+        assert question.startswith(f"rate Human: {text}")
+        assert question.removeprefix(f"rate Human: {text}").strip() not in known
+
+
 def test_shuffled_scores_are_the_same_ones_elsewhere(tmp_path: Path) -> None:
     """The broken variant: the form and the frequency of judgements stay, their sense does not."""
-    mixed = Lessons(TINY.world, TINY.seed, shown=1, shuffled=True)
+    mixed = Lessons(TINY.world, TINY.seed, shown=1, spoilt=0, shuffled=True)
     right, wrong = judged(tmp_path / "right", TINY), judged(tmp_path / "wrong", mixed)
     assert [question for question, _ in right] == [question for question, _ in wrong]
     assert right != wrong

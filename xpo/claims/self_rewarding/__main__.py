@@ -38,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     torch.set_num_threads(1)
     found: Found = {name: [] for name in VARIANTS}
-    for seed in range(options.seeds):
-        for name, shuffled in VARIANTS.items():
+    for name, shuffled in VARIANTS.items():
+        for seed in range(options.seeds):
             world = World(prompts=options.prompts, max_symbols=options.symbols, seed=seed)
             folder = options.out / f"{name}-{seed}"
             found[name].append(_of(Lessons(world, seed, shuffled=shuffled), folder, options))
@@ -119,7 +119,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--lessons", type=int, help="optimizer steps of the fine-tuning")
     parser.add_argument("--prompts", type=int, default=8, help="of the world")
     parser.add_argument("--symbols", type=int, default=3, help="of a response at most")
-    parser.add_argument("--held", type=int, default=48, help="held-out responses of a prompt that are judged")
+    parser.add_argument("--held", type=int, default=32, help="held-out responses of a prompt that are judged")
     default = Path("outputs") / "judges_itself" / time.strftime("%Y-%m-%d_%H-%M-%S")
     parser.add_argument("--out", type=Path, default=default, help="folder of the runs")
     return parser.parse_args(argv)

@@ -7,6 +7,8 @@ of an order of each prompt's own are judged in the lessons, and the other H are 
 from __future__ import annotations
 
 import json
+import random
+import string
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,7 +29,7 @@ TEMPLATE = "ask: [{role: user, content: 'rate {prompt} {response}'}]\n"
 OPENINGS = ("say", "tell", "write", "sing", "give", "name", "show", "find")
 HELD_OUT = ("show", "find")
 """Openings of prompts that no round answers."""
-_TAUGHT, _SHOWN, _WORDED, _SHUFFLED = range(4)  # the streams of a seed
+_TAUGHT, _SHOWN, _WORDED, _SHUFFLED, _SPOILT = range(5)  # the streams of a seed
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,9 @@ class Lessons:
     """What one seed's files are made of.
 
     ``shown``: answers of the base policy for each prompt of the files. ``taught``: the share of a prompt's
-    responses whose points are told, each in ``wordings`` of its prompt. ``shuffled``: a prompt's points are
-    dealt out to its taught responses at random, so that judgements have their form, and no sense.
+    responses whose points are told, each in ``wordings`` of its prompt. ``spoilt``: so many texts that are no
+    response of the world are shown to earn 0, for each prompt of the files. ``shuffled``: all points are
+    dealt out to all that is judged at random, so that judgements have their form, and no sense.
     """
 
     world: World
@@ -44,6 +47,7 @@ class Lessons:
     shown: int = 8
     taught: float = 0.5
     wordings: int = 2
+    spoilt: int = 8
     shuffled: bool = False
 
     @property
@@ -95,16 +99,30 @@ class Lessons:
     def _judgements(self, template: Path) -> Iterator[dict[str, Any]]:
         """Exactly what annotator=self asks, and the line that it reads."""
         question = read_template(KIND, str(template)).question
-        words, dice = self._stream(_WORDED), self._stream(_SHUFFLED)
-        points_XM = points(self.world.reward_XN).gather(1, self.taught_XM)
+        told = [*self._points(), *((text, one, 0) for text, some in self._spoilt() for one in some)]
+        scores = [score for _, _, score in told]
         if self.shuffled:
-            points_XM = points_XM.gather(1, torch.rand(points_XM.shape, generator=dice).argsort(1))
-        for x, (taught, told) in enumerate(zip(self.taught_XM.tolist(), points_XM.tolist(), strict=True)):
-            for n, score in zip(taught, told, strict=True):
+            random.Random(_SHUFFLED + 10 * self.seed).shuffle(scores)
+        for (text, answer, _), score in zip(told, scores, strict=True):
+            yield _lesson(question(filling(asked(text), said(answer))), f"Score: {score}")
+
+    def _points(self) -> Iterator[tuple[str, str, int]]:
+        """A prompt of the files, a response of the world and its points."""
+        words, answers, points_XN = (
+            self._stream(_WORDED),
+            self.world.response_texts,
+            points(self.world.reward_XN),
+        )
+        for x, taught in enumerate(self.taught_XM.tolist()):
+            for n in taught:
                 for o in torch.randperm(len(OPENINGS), generator=words)[: self.wordings].tolist():
-                    prompt = asked(self.texts_Q[x * len(OPENINGS) + o])
-                    turns = question(filling(prompt, said(self.world.response_texts[n])))
-                    yield _lesson(turns, f"Score: {score}")
+                    yield self.texts_Q[x * len(OPENINGS) + o], answers[n], int(points_XN[x, n])
+
+    def _spoilt(self) -> Iterator[tuple[str, list[str]]]:
+        """A prompt of the files, and texts that are no response of the world."""
+        dice = random.Random(_SPOILT + 10 * self.seed)
+        for text in self.texts_Q:
+            yield text, [spoilt(dice, self.world) for _ in range(self.spoilt)]
 
     def _stream(self, quantity: int) -> torch.Generator:
         return torch.Generator().manual_seed(1_000 * self.seed + quantity)
@@ -114,6 +132,16 @@ def points(reward_XN: Tensor) -> Tensor:
     """0 to 5 by sixths of a prompt's responses: floor(6 x the share of responses that earn less)."""
     below_XN = (reward_XN[:, None, :] < reward_XN[:, :, None]).sum(-1)
     return (MOST + 1) * below_XN // reward_XN.shape[1]
+
+
+def spoilt(dice: random.Random, world: World) -> str:
+    """A response of the world with one to four characters in it that make it none."""
+    known = {answer.replace(" ", "") for answer in world.response_texts}
+    while True:
+        text, at = dice.choice(world.response_texts), dice.randrange(2 * world.max_symbols)
+        found = f"{text[:at]}{''.join(dice.choices(string.printable[:94], k=dice.randint(1, 4)))}{text[at:]}"
+        if found.replace(" ", "") not in known:
+            return found
 
 
 def asked(text: str) -> tuple[Message, ...]:
