@@ -24,11 +24,12 @@ class TestSecondHalf(MatrixTests):
     algos = half(1)
 
 
-def test_dpo_takes_two_values_or_more_on_most_axes() -> None:
-    """One preset by name, from the document of all."""
+@pytest.mark.parametrize(("algo", "least"), [("dpo", 11), ("grpo", 9)])
+def test_two_values_or_more_are_taken_on_most_axes(algo: str, least: int) -> None:
+    """Two presets by name, from the document of all."""
     table = DOCUMENT.read_text(encoding="utf-8")
-    wide = [axis for axis in AXES if len(_accepted(table, axis, "dpo")) >= 2]
-    assert len(wide) >= 9, wide
+    wide = [axis for axis in AXES if len(_accepted(table, axis, algo)) >= 2]
+    assert len(wide) >= least, wide
 
 
 def _accepted(table: str, axis: str, algo: str) -> list[str]:

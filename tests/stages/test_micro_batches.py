@@ -19,6 +19,9 @@ SAMPLED = ("sampling.max_new_tokens=6",)
 MORE = {
     "active": ("sft=none", "query.budget=2"),  # nothing is labelled before the first round
     "sppo": ("reward.beta=1.0",),  # targets of 500 nats leave nothing but rounding of small gradients
+    "iterative_rpo": ("sampling.responses=6",),
+    "rso": ("sampling.responses=16",),
+    "slic_hf_rank": ("sampling.responses=4",),
     "sandbox": (
         *("model.max_length=2048", "sampling.max_critique_tokens=4", "sampling.responses=2"),
         *("sampling.peers=1", "sampling.agents=8", "sampling.scores=observer"),

@@ -63,6 +63,8 @@ def test_two_steps(preset, mode, tmp_path, shared_cache):
     of_parts = head and config["reward_level"]["name"] in PARTS
     if mode == "sampled" or (samples(config) and config["schedule"]["name"] not in ROLLOUTS):
         config["data"]["records"] = 64
+    if samples(config):
+        config["sampling"]["responses"] = min(config["sampling"]["responses"], 12)
     if "budget" in config["query"]:
         config["query"]["budget"] = 8
     metrics = execute(build(config), tmp_path)

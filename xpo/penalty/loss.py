@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -73,7 +74,7 @@ class InLoss(Penalty):
             "link": f"no_gradient({divergence.text('log_ratio')}) * log_ratio",
             "k1": "log_ratio",
             "k2": "log_ratio**2 / 2",
-            "k3": divergence.value_text("log_ratio"),
+            "k3": re.sub(r"(?<!\w)\(log_ratio\)", "log_ratio", divergence.value_text("log_ratio")),
         }[self.estimator]
 
     def _term(self, divergence: Divergence, log_ratio: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""In a tiny world every claim holds, and with its mutant built in its check fails."""
+"""In a tiny world a claim holds, and with its mutant built in its check fails."""
 
 from __future__ import annotations
 
@@ -37,17 +37,23 @@ SIZES = {
 }
 OF_RUN = {"ppo_ptx_retains": ("sft.weight=0.35",)}
 """What makes a run comparable with the one that it is against: here, as much reward."""
-CLAIMS = [claim for claim in all_claims() if claim.mutant is not None]
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+def samples(run: Sequence[str]) -> bool:
+    """Whether a run draws the responses that it trains on."""
+    return build(compose_config(list(run))).sampling.samples
+
+
+OF_GIVEN, OF_DRAWN = (
+    [claim for claim in all_claims() if claim.mutant is not None and samples(claim.run) == drawn]
+    for drawn in (False, True)
+)
+"""Claims about given responses, and about drawn ones."""
 
 
 def trained(claim: Claim, run: Sequence[str], out: Path, cache: Path) -> Metrics:
-    samples = build(compose_config(list(run))).objective.policy_gradient
-    sizes = SIZES.get(claim.name, OF_SAMPLES if samples else OF_ROWS)
+    gradient = build(compose_config(list(run))).objective.policy_gradient
+    sizes = SIZES.get(claim.name, OF_SAMPLES if gradient else OF_ROWS)
     large = any(item.startswith("trainer.batch_size=") and int(item[19:]) > 64 for item in run)
     few = ("trainer.batch_size=32",) if large else ()
     few += () if any(item.startswith("data.game=") for item in run) else ("data.symbols=3",)
@@ -56,17 +62,15 @@ def trained(claim: Claim, run: Sequence[str], out: Path, cache: Path) -> Metrics
     return {**metrics, **late(out)} if claim.late else metrics
 
 
-def failed(claim: Claim, out: Path, cache: Path) -> list[str]:
-    metrics = trained(claim, [*claim.run, *OF_RUN.get(claim.name, ())], out / "run", cache)
-    other = None if claim.against is None else trained(claim, claim.against, out / "against", cache)
-    return [check.metric for check in claim.checks if not check.holds(metrics, other)]
-
-
-@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
-def test_claim_holds_and_its_mutant_is_caught(
-    claim: Claim, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def check(claim: Claim, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The claim holds, and with its mutant it does not."""
     assert failed(claim, tmp_path / "right", cache) == []
     assert claim.mutant is not None
     MUTANTS[claim.mutant](monkeypatch.setattr)  # put back when the test ends
     assert failed(claim, tmp_path / "broken", cache) != []
+
+
+def failed(claim: Claim, out: Path, cache: Path) -> list[str]:
+    metrics = trained(claim, [*claim.run, *OF_RUN.get(claim.name, ())], out / "run", cache)
+    other = None if claim.against is None else trained(claim, claim.against, out / "against", cache)
+    return [check.metric for check in claim.checks if not check.holds(metrics, other)]
