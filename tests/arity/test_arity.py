@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Any
+
 import pytest
 
 from xpo.arity.list import List
@@ -58,6 +61,18 @@ def test_random_pair_is_one_that_does_not_tie_and_repeats() -> None:
     assert len(drawn) == 50 and set(drawn) == {("a", "b"), ("a", "d"), ("a", "c"), ("b", "d"), ("b", "c")}
     assert drawn == [row.responses for row in Pair("random", seed=1)(items, Counts())]
     assert drawn != [row.responses for row in Pair("random", seed=2)(items, Counts())]
+
+
+@pytest.mark.parametrize("from_list", ["random", "best_random"])
+def test_each_rollout_draws_its_own_pairs(from_list: Any) -> None:
+    """One prompt whose samples are new in each of 100 rollouts: no pair of ranks is drawn in most of them."""
+    seen: Counter[tuple[str, ...]] = Counter()
+    for rollout in range(100):
+        record = Record("p", tuple(f"{rank} of {rollout}" for rank in range(4)), scores=(4.0, 3.0, 2.0, 1.0))
+        (row,) = Pair(from_list)(Preference()([record], Counts()), Counts())
+        seen[tuple(str(response)[0] for response in row.responses)] += 1
+    possible = 6 if from_list == "random" else 3
+    assert len(seen) == possible and max(seen.values()) < 2 * 100 / possible
 
 
 TIE = Record("p", ("a", "b"), scores=(1.0, 1.0))

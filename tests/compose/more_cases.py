@@ -14,6 +14,7 @@ MORE_CASES = [
     [*FILE, *RULE, "algo=prm_rl", "sampling=society"],
     ["algo=spin", "annotator=reward_model", "annotator.path=x"],
     ["algo=nash_md", "feedback=preference"],
+    ["algo=iterative_dpo", "annotator=gold", "sampling.resample=2"],
     ["query=random"],
     ["algo=spin", "query=random"],
     [*ROUNDS, "schedule.rows=in_order", "query=random"],

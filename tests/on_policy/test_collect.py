@@ -14,6 +14,7 @@ from xpo.annotator.base import Desk, LabelError, Verdict
 from xpo.data.prompts import Prompts
 from xpo.data.record import Record
 from xpo.gold.world import World
+from xpo.on_policy.answered import Answered
 from xpo.on_policy.collect import Collector
 from xpo.sampler.generate import Generate
 from xpo.sampler.policy import Policy
@@ -24,6 +25,21 @@ TWO = [[5, EOS], [6, EOS]]
 ALIKE = [[7, EOS], [8, EOS]]
 
 
+def alike(answer: Answered) -> bool:
+    return len(set(answer.values)) < 2
+
+
+def test_rows_of_pairs_are_alike_where_their_labels_tie() -> None:
+    """Nothing is a value there, and a rollout that differs is not drawn again."""
+    hand = Hand(("algo=dapo", "sft=none", "length=sum", "sampling.resample=20"), [TWO], [[0.0, 1.0]])
+    (answer,) = hand.collector.rollout([0], 0)
+    parts = composed("algo=online_dpo", "sampling.resample=2", "annotator=gold", "data=gold")
+    collector = dataclasses.replace(hand.collector, parts=parts)
+    for scores, told in (((1.0, 1.0), True), ((1.0, 2.0), False)):
+        record = dataclasses.replace(answer.record, scores=scores, ranks=None)
+        assert collector._alike(dataclasses.replace(answer, record=record, values=[0.0, 0.0])) is told
+
+
 def test_prompts_without_a_difference_make_way() -> None:
     """Prompts 1 and 3 are worth nothing to a comparison: others come in their place, and that is counted."""
     hand = Hand(
@@ -32,7 +48,7 @@ def test_prompts_without_a_difference_make_way() -> None:
         [[0.0, 1.0], [2.0, 2.0], [1.0, 3.0], [0.0, 0.0]],
     )
     answers = hand.collector.rollout(range(4), 0)
-    assert len(answers) == 4 and not any(answer.alike for answer in answers)
+    assert len(answers) == 4 and not any(alike(answer) for answer in answers)
     assert {answer.prompt.ids[1] for answer in answers} == {11, 13}
     assert [answer.prompt.ids[1] for answer in answers[:2]] == [11, 13], "those that are kept stay in front"
     tries = len(hand.engine.asked) - 1
@@ -44,7 +60,7 @@ def test_the_cap_is_counted_and_the_rollout_stays_whole() -> None:
         ("algo=dapo", "sft=none", "length=sum", "sampling.resample=3"), [ALIKE, ALIKE], [[2.0, 2.0]] * 2
     )
     answers = hand.collector.rollout([0, 1], 0)
-    assert len(answers) == 2 and all(answer.alike for answer in answers)
+    assert len(answers) == 2 and all(alike(answer) for answer in answers)
     assert len(hand.engine.asked) == 4
     assert hand.collector.counts == {"prompts drawn again": 6, "rollouts at the cap": 1}
     assert not hand.experience().advantage.any(), "nothing is learnt from what is all alike"
@@ -52,7 +68,7 @@ def test_the_cap_is_counted_and_the_rollout_stays_whole() -> None:
 
 def test_without_resampling_nothing_is_drawn_again() -> None:
     hand = Hand(("algo=grpo", "sft=none"), [TWO, ALIKE], [[0.0, 1.0], [2.0, 2.0]])
-    assert [answer.alike for answer in hand.collector.rollout([0, 1], 0)] == [False, True]
+    assert [alike(answer) for answer in hand.collector.rollout([0, 1], 0)] == [False, True]
     assert len(hand.engine.asked) == 1 and hand.collector.counts == {}
 
 

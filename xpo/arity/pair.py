@@ -23,7 +23,8 @@ class Pair:
 
     A longer list gives ``all`` its pairs, the ``best_worst``, the best one with each other (``best_rest``),
     the ``adjacent`` ones of its order, one ``random`` pair that does not tie, or the best with one of the
-    others that does not tie with it (``best_random``; both drawn by ``seed``). Every pair weighs the same. Of
+    others that does not tie with it (``best_random``; both drawn by ``seed``, place and content, so that
+    samples of another rollout are drawn from anew). Every pair weighs the same. Of
     these stay whose probability of winning is above 1/2 by ``least`` at least (null: all). Without
     comparisons (binary feedback) a pair is a good and a bad response.
     """
@@ -44,9 +45,8 @@ class Pair:
         return 2, 1 if self._draws else len(_CHOICES[self.from_list](size))
 
     def __call__(self, examples: Sequence[Example], counts: Counts) -> list[Example]:
-        rng = random.Random(self.seed)
         rows = []
-        for item in examples:
+        for place, item in enumerate(examples):
             size = len(item.responses)
             if size < 2:
                 counts.drop("fewer than two responses")
@@ -59,7 +59,8 @@ class Pair:
                 counts.drop("tie", len(candidates) - len(pairs))
             pairs = self._clear(item, pairs, counts)
             if self._draws and pairs:
-                pairs = [rng.choice(pairs)]
+                drawn = random.Random(f"{self.seed}/{place}/{item.prompt!r}/{item.responses!r}")
+                pairs = [drawn.choice(pairs)]
             rows += [take(item, pair) for pair in pairs]
         return rows
 

@@ -41,11 +41,6 @@ class Answered:
         rows = zip(self.responses, self.record.parts, strict=True)
         return [_placed(tokenizer, self.prompt.ids, response, parts) for response, parts in rows]
 
-    @property
-    def alike(self) -> bool:
-        """Whether all responses are worth the same."""
-        return len(set(self.values)) < 2
-
     def row(self) -> Row:
         """What is trained on."""
         return Row(

@@ -76,24 +76,29 @@ class Collector:
         if again:
             asked = self._others(len(asked), f"{number}*{again}")
         found = self.answers(asked, f"{number}*{again}" if again else f"{number}", option.responses)
-        if not getattr(option, "resample", 0):
+        if not option.resample:
             return found
         return self._telling(found, number, option)
 
     def _telling(self, found: list[Answered], number: int, option: Any) -> list[Answered]:
         """Answers that differ in what they are worth first, as many as there were."""
-        wanted, kept = len(found), [answer for answer in found if not answer.alike]
+        wanted, kept = len(found), [answer for answer in found if not self._alike(answer)]
         tries = 0
         while len(kept) < wanted and tries < option.resample:
             tries += 1
             draw = f"{number}+{tries}"
             found = self.answers(self._others(wanted, draw), draw, option.responses)
-            kept += [answer for answer in found if not answer.alike]
+            kept += [answer for answer in found if not self._alike(answer)]
         self.count("prompts drawn again", tries * wanted)
         if len(kept) < wanted:
             self.count("rollouts at the cap", 1)
-            kept += [answer for answer in found if answer.alike]
+            kept += [answer for answer in found if self._alike(answer)]
         return kept[:wanted]
+
+    def _alike(self, answer: Answered) -> bool:
+        """Whether there is nothing to tell a prompt's responses apart by."""
+        merit = answer.values if self._reads_values else answer.record.merit
+        return merit is not None and len(set(merit)) < 2
 
     def _others(self, number: int, draw: str) -> list[Prompt]:
         """Drawn prompts, as many as there are at most."""

@@ -18,6 +18,7 @@ class OffPolicy:
     by_policy: ClassVar[bool] = False  # what is trained on is distributed as what the policy says
     by_order: ClassVar[bool] = False  # which responses stay depends on the order of a prompt's alone
     by_round: ClassVar[str] = ""  # its key that holds a value for each round
+    resample: ClassVar[int] = 0  # times that others take the place of prompts whose samples are alike
     rivals: ClassVar[int] = 0  # responses of another player beside the policy's
     mix: ClassVar[float] = 0.0  # of the reference in that player
     average: ClassVar[float | None] = None  # how slowly that player follows the policy

@@ -152,6 +152,20 @@ def _prices_are_read(c: Composition) -> Reason | None:
     )
 
 
+def _rollouts_are_filled_up(c: Composition) -> Reason | None:
+    if not c.sampling.resample or (c.schedule.online and not c.feedback.contrasts):
+        return None
+    why = f"{c.choice('schedule')} has no rollouts"
+    if c.schedule.online:
+        why = f"{c.choice('feedback')} asks nobody whether they are"
+    return Reason(
+        f"sampling.resample={c.sampling.resample} fills a rollout up where a prompt's samples are alike, and "
+        f"{why}.",
+        ("sampling", "schedule"),
+        fix=("sampling.resample=0",),
+    )
+
+
 def _parts_are_set(c: Composition) -> Reason | None:
     """What a policy gradient is made of, and nothing of it elsewhere."""
     wanted = c.objective.policy_gradient
@@ -180,6 +194,7 @@ RULES: tuple[Rule, ...] = (
     _several_are_judged_together,
     _what_is_kept_is_compared,
     _prices_are_read,
+    _rollouts_are_filled_up,
     _parts_are_set,
 )
 """Of every composition."""
