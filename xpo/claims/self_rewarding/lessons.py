@@ -44,10 +44,10 @@ class Lessons:
 
     world: World
     seed: int
-    shown: int = 8
+    shown: int = 4
     taught: float = 0.5
     wordings: int = 2
-    spoilt: int = 8
+    spoilt: int = 2
     shuffled: bool = False
 
     @property
