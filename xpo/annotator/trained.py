@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -64,6 +65,14 @@ class Trained(Labeller):
         from xpo.compose import build
 
         return build(self._config(parts.config, [parts.choice("data"), parts.choice("model")]))
+
+    def outer(self, changes: Sequence[str]) -> tuple[str, ...]:
+        """What changes of its run are on the command line of the run that it labels for."""
+        shared = [change for change in changes if change.split("=")[0].split(".")[0] in SHARED]
+        own = {change.split("=")[0]: change for change in changes if change not in shared}
+        kept = [override for override in self.overrides if override.split("=")[0] not in own]
+        asked = json.dumps([*kept, *own.values()], separators=(",", ":"))
+        return (*shared, *((f"annotator.overrides={asked}",) if own else ()))
 
     def _config(self, config: dict[str, Any], choices: Sequence[str]) -> dict[str, Any]:
         made = copy.deepcopy(_composed(f"algo={self.algo}", *choices, *self.overrides))

@@ -32,7 +32,9 @@ def check(composition: Composition) -> None:
     reason = first_reason(composition)
     if reason is not None:
         fix = reason.fix if _helps(composition, reason.fix) else ()
-        raise Refused(reason.text, fix or nearest(composition, reason))
+        if not fix and reason.searched:
+            fix = nearest(composition, reason)
+        raise Refused(reason.text, fix)
 
 
 def _helps(composition: Composition, fix: tuple[str, ...]) -> bool:
@@ -41,6 +43,9 @@ def _helps(composition: Composition, fix: tuple[str, ...]) -> bool:
     for change in fix:
         address, _, value = change.partition("=")
         group, _, key = address.partition(".")
+        if key and group in parts:
+            parts[group] = dataclasses.replace(parts[group], **{key: yaml.safe_load(value)})
+            continue
         if key:
             config[group][key] = yaml.safe_load(value)
             continue

@@ -17,6 +17,7 @@ def explain_hydra_error(error: Exception, overrides: list[str]) -> str:
         or _unknown_key(text, overrides)
         or _missing_value(text)
         or _missing_group(text)
+        or _unquoted(overrides, text)
         or _with_cause(text, error)
     )
 
@@ -52,6 +53,16 @@ def _missing_value(text: str) -> str | None:
     found = re.search(r"full_key: (\S+)", text)
     key = found.group(1) if found else "a value"
     return f"{key} is not set: give {key}=<value>"
+
+
+def _unquoted(overrides: list[str], text: str) -> str | None:
+    """Overrides within an override hold a sign that the grammar of lists has not."""
+    inner = [one for one in overrides if re.search(r"\[[^\"']*=", one)]
+    if "no viable alternative" not in text or not inner:
+        return None
+    address, _, items = inner[0].partition("=")
+    quoted = ",".join(f'"{item.strip()}"' for item in items.strip("[] ").split(","))
+    return f"{inner[0]}: what holds a '=' stands in quotes, and the whole too: '{address}=[{quoted}]'"
 
 
 def _missing_group(text: str) -> str | None:

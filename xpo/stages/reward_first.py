@@ -11,7 +11,7 @@ import torch
 from xpo.annotator.reward_model import RewardModel
 from xpo.compose.composition import Composition
 from xpo.contracts import Row
-from xpo.data.errors import BarePrompt
+from xpo.data.errors import BarePrompt, DataError
 from xpo.stages.comparisons import Comparisons
 
 FOLDER = "reward_model"
@@ -61,4 +61,9 @@ def _train(c: Composition, folder: Path, comparisons: Comparisons) -> None:
             error.where,
             f"{c.choice('annotator')} trains a reward model on the data's own comparisons first: give rows "
             "with responses, or let another annotator judge",
+        ) from error
+    except DataError as error:
+        raise DataError(
+            f"{error}\nThis is the run that trains the reward model: its settings are annotator.overrides, "
+            "as in 'annotator.overrides=[\"feedback.ties=half\"]'"
         ) from error

@@ -15,6 +15,7 @@ class Reason:
     text: str
     groups: tuple[str, ...]
     fix: tuple[str, ...] = ()  # the nearest combination, where it is no change of options
+    searched: bool = True  # without a fix: whether another option of the groups may be one
 
 
 Rule = Callable[[Composition], Reason | None]

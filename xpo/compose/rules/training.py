@@ -85,9 +85,10 @@ def _what_is_trained_first_has_a_meaning(c: Composition) -> Reason | None:
         return None
     try:
         before = c.annotator.before(c)
+    except Refused as refusal:
+        return _of_first(c, refusal.reason, c.annotator.outer(refusal.nearest))
     except ConfigError as error:
-        why = error.reason if isinstance(error, Refused) else error
-        return Reason(f"{c.choice('annotator')} trains a model first, and that run: {why}", ("annotator",))
+        return _of_first(c, str(error), ())
     if before.reward.trains_head and not before.reward_form.of_pairs:
         return None
     return Reason(
@@ -96,6 +97,12 @@ def _what_is_trained_first_has_a_meaning(c: Composition) -> Reason | None:
         ("annotator",),
         fix=("annotator.algo=reward_bt",),
     )
+
+
+def _of_first(c: Composition, why: str, fix: tuple[str, ...]) -> Reason:
+    """Another annotator is no fix: it is this one's run that is at fault."""
+    text = f"{c.choice('annotator')} trains a model first (annotator.algo, overrides), and that run: {why}"
+    return Reason(text, ("annotator",), fix, searched=False)
 
 
 def _a_reward_model_is_renewed_between_rounds(c: Composition) -> Reason | None:
