@@ -13,7 +13,7 @@ from torch import Tensor
 
 from xpo.claims.active.__main__ import CASES, DOCS, main
 from xpo.claims.active.curve import ratio, reached
-from xpo.claims.active.page import drawn, holds, of_world, section
+from xpo.claims.active.page import drawn, holds, of_world, section, together
 from xpo.query import information
 from xpo.query.base import Budgeted, Told
 from xpo.query.information import Information
@@ -50,6 +50,15 @@ def test_the_interval_is_that_of_seeds() -> None:
     assert never.low < 1 and never.high == math.inf
     with pytest.raises(ValueError, match="2 runs with drawn labels and 1 with chosen"):
         ratio(LABELS, drawn_runs, drawn_runs[:1], 3)
+
+
+def test_worlds_together_are_the_mean_of_each_seed() -> None:
+    found = {
+        "0": {"random": {"error": [[1.0, 0.5], [3.0, 0.1]]}},
+        "1": {"random": {"error": [[2.0, 0.3], [5.0, 0.3]]}},
+    }
+    expected = [[pytest.approx(1.5), pytest.approx(0.4)], [pytest.approx(4.0), pytest.approx(0.2)]]
+    assert together(found) == {"random": {"error": expected}}
 
 
 def test_what_is_claimed_is_measured() -> None:

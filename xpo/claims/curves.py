@@ -74,8 +74,13 @@ class _Frame:
             x = self.low_x + i / 4 * (self.high_x - self.low_x)
             y = self.low_y + i / 4 * (self.high_y - self.low_y)
             yield f'<path d="M{LEFT} {self.y(y):.1f}H{WIDTH - RIGHT}" stroke="#dddddd"/>'
-            yield _text(self.x(x), HEIGHT - BOTTOM + 18, f"{x:.2g}", 'text-anchor="middle" font-size="11"')
+            yield _text(self.x(x), HEIGHT - BOTTOM + 18, _mark(x), 'text-anchor="middle" font-size="11"')
             yield _text(LEFT - 8, self.y(y) + 4, f"{y:.2g}", 'text-anchor="end" font-size="11"')
+
+
+def _mark(value: float) -> str:
+    """Two digits, or all before the point."""
+    return f"{value:.2g}" if abs(value) < 100 else f"{value:.0f}"
 
 
 def _text(x: float, y: float, text: str, style: str) -> str:

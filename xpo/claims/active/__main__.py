@@ -77,7 +77,7 @@ def _rounds(
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m xpo.claims.active")
     parser.add_argument("names", nargs="*", help="of runs.yaml; none: all")
-    parser.add_argument("--seeds", type=int, default=5, help="seeds 0, 1, ... of each run")
+    parser.add_argument("--seeds", type=int, default=8, help="seeds 0, 1, ... of each run")
     worlds = [Variant(0).world, *WORLDS]
     parser.add_argument("--worlds", type=int, nargs="+", default=worlds, help="data.seed of the worlds")
     parser.add_argument(

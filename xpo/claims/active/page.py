@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xpo.claims.active.curve import Ratio, Runs, mean, ratio
-from xpo.claims.curves import HEIGHT, WIDTH, Curve, svg
+from xpo.claims.curves import HEIGHT, LEFT, WIDTH, Curve, svg
 
 Case = Mapping[str, Any]
 World = Mapping[str, Mapping[str, Runs]]
@@ -33,6 +33,18 @@ def of_world(case: Case, world: World, query: str, metric: str, rounds: int) -> 
     """A choice against the draw, at the level of that after so many rounds."""
     drawn, chosen = (_lacks(case, world[name][metric], metric) for name in (DRAWN, query))
     return ratio(labels_of(case), drawn, chosen, rounds)
+
+
+def together(worlds: Found) -> World:
+    """Each seed's mean over worlds."""
+    first = next(iter(worlds.values()))
+    return {
+        query: {
+            metric: [mean(same) for same in zip(*(w[query][metric] for w in worlds.values()), strict=True)]
+            for metric in first[query]
+        }
+        for query in first
+    }
 
 
 def labels_of(case: Case) -> list[int]:
@@ -76,7 +88,7 @@ def _table(case: Case, worlds: Found) -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     for metric in case["metrics"]:
-        for name, world in worlds.items():
+        for name, world in [*worlds.items(), ("all", together(worlds))]:
             for query, runs in world.items():
                 curve = " ".join(f"{value:.3f}" for value in mean(runs[metric]))
                 told = ["", ""]
@@ -99,23 +111,31 @@ def _number(value: float) -> str:
 
 
 def drawn(cases: Sequence[Case], found: Mapping[str, Found]) -> str:
-    """Label curves of the cases that claim something, one picture under the other."""
-    panels = []
-    for case in cases:
-        if case["claims"] is None:
-            continue
-        metric = case["claims"]["metric"]
-        for name, world in found[case["name"]].items():
-            curves = [Curve(query, labels_of(case), mean(runs[metric])) for query, runs in world.items()]
-            panels.append(svg(f"{case['title']}, world {name}", "labels", metric, curves, WIDTH * 0.75))
-    return stacked(panels)
-
-
-def stacked(panels: Sequence[str]) -> str:
-    """Pictures of the same size, one under the other, as one."""
-    inside = [
-        panel.replace("<svg ", f'<svg y="{number * HEIGHT}" width="{WIDTH}" height="{HEIGHT}" ', 1)
-        for number, panel in enumerate(panels)
+    """Label curves of the cases that claim something: a row for each world, a column for each metric."""
+    rows = [
+        [_panel(case, name, metric, world) for metric in case["metrics"]]
+        for case in cases
+        if case["claims"] is not None
+        for name, world in found[case["name"]].items()
     ]
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT * len(panels)}">'
-    return "\n".join([head, *inside, "</svg>", ""])
+    return grid(rows)
+
+
+def _panel(case: Case, name: str, metric: str, world: World) -> str:
+    curves = [Curve(query, labels_of(case), mean(runs[metric])) for query, runs in world.items()]
+    names = {"less": WIDTH * 0.75, "more": LEFT + 12.0}[case["metrics"][metric]]  # where no curve is
+    return svg(f"{case['title']}, world {name}", "labels", metric, curves, names)
+
+
+def grid(rows: Sequence[Sequence[str]]) -> str:
+    """Pictures of the same size, in rows, as one."""
+    size = f'width="{WIDTH}" height="{HEIGHT}"'
+    inside = [
+        panel.replace("<svg ", f'<svg x="{column * WIDTH}" y="{row * HEIGHT}" {size} ', 1)
+        for row, panels in enumerate(rows)
+        for column, panel in enumerate(panels)
+    ]
+    across, down = WIDTH * max(map(len, rows)), HEIGHT * len(rows)
+    return "\n".join(
+        [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {across} {down}">', *inside, "</svg>", ""]
+    )
