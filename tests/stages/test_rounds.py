@@ -158,7 +158,7 @@ def test_a_damaged_round_is_told_and_a_new_beginning_takes_none_up(tmp_path, mon
     (left,) = (tmp_path / "run" / "checkpoints").glob("round-*.pt")
     saved = torch.load(left, weights_only=True)
     torch.save({"policy": dict(list(saved["policy"].items())[:1])}, left)
-    with pytest.raises(OutputError, match="does not hold this run's weights.*Take it away"):
+    with pytest.raises(OutputError, match="round-001.pt is damaged .*is missing.*Take away what round 1"):
         execute(run, tmp_path / "run")
     left.write_bytes(b"no checkpoint")
     with pytest.raises(OutputError, match="damaged"):

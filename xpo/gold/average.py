@@ -10,11 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from xpo.errors import UserError
 from xpo.gold.game_metrics import duality_gap, exploitability
-from xpo.run.files import write_bytes
+from xpo.run.files import OutputError, write_bytes
+from xpo.run.state import ANEW
 
 _KEY = "p_MXN"
+_FIX = f"Put back the file that lay beside the run's checkpoints, or {ANEW}"
 
 
 class Average:
@@ -40,13 +41,13 @@ class Average:
         """The policy at the end of the round ``turn``, from 1 (null: of the next).
 
         What is known of this round and of later ones goes: a round that was broken off and is run again
-        counts once. Raises ``UserError`` where an earlier round is missing.
+        counts once. Raises ``OutputError`` where an earlier round is missing.
         """
         turn = len(self) + 1 if turn is None else turn
         if not 1 <= turn <= len(self) + 1:
-            raise UserError(
+            raise OutputError(
                 f"the average of policies holds {len(self)} rounds, and round {turn} has ended: those "
-                "between are missing. Keep the file of averages with its run's checkpoints, or start anew"
+                f"between are missing. {_FIX}"
             )
         self._kept[turn - 1 :] = [logp_XN.double().exp()]
 
@@ -66,7 +67,7 @@ class Average:
 
     @classmethod
     def load(cls, path: Path, like_XN: Tensor) -> Average:
-        """From a file, if there is one. Raises ``UserError`` for one that is not of policies like this."""
+        """From a file, if there is one. Raises ``OutputError`` for one that is not of policies like this."""
         from safetensors import SafetensorError
         from safetensors.torch import load
 
@@ -76,11 +77,11 @@ class Average:
         try:
             p_MXN = load(path.read_bytes())[_KEY]
         except (SafetensorError, KeyError):
-            raise UserError(f"{path} holds no policies: delete it, and start the run anew") from None
+            raise OutputError(f"{path} is damaged: it holds no policies. {_FIX}") from None
         if p_MXN.shape[1:] != like_XN.shape:
-            raise UserError(
+            raise OutputError(
                 f"{path} holds policies of {list(p_MXN.shape[1:])} prompts and responses, and this run's "
-                f"world has {list(like_XN.shape)}: it is another run's"
+                f"world has {list(like_XN.shape)}: it is another run's. {_FIX}"
             )
         found._kept = list(p_MXN)
         return found

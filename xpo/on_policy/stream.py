@@ -64,6 +64,13 @@ class Plan:
         return order
 
 
+class Kept(Protocol):
+    """What stands in a checkpoint beside the rollout that is under way."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
 class Beside(Protocol):
     """What comes with an optimizer step from elsewhere: demonstrations, in as many micro-batches."""
 
@@ -75,7 +82,8 @@ class RolloutStream:
 
     It has a length, so that nothing is fetched ahead: the next rollout is sampled by the policy that the last
     update left. ``state_dict`` holds the place and the rollout that is under way, so that a resumed run
-    trains on what was sampled, and does not sample again.
+    trains on what was sampled, and does not sample again; and what whoever collects keeps from one rollout
+    to the next (``kept``).
     """
 
     def __init__(
@@ -86,9 +94,10 @@ class RolloutStream:
         collect: Collect,
         probes: ProbeRows | None = None,
         beside: Beside | None = None,
+        kept: Kept | None = None,
     ) -> None:
         self.plan, self.steps, self.collator = plan, steps, collator
-        self._collect, self._probes, self._beside = collect, probes, beside
+        self._collect, self._probes, self._beside, self._kept = collect, probes, beside, kept
         self._start = self._position = 0
         self._rollout: Rollout | None = None
 
@@ -111,11 +120,14 @@ class RolloutStream:
     def state_dict(self) -> dict[str, Any]:
         under_way = self._position % (self.plan.steps * self.micro_batches) != 0
         rollout = self._rollout.state() if under_way and self._rollout is not None else None
-        return {"position": self._position, "rollout": rollout}
+        kept = None if self._kept is None else self._kept.state_dict()
+        return {"position": self._position, "rollout": rollout, "kept": kept}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._start = self._position = state["position"]
         self._rollout = None if state["rollout"] is None else Rollout.of(state["rollout"])
+        if self._kept is not None:
+            self._kept.load_state_dict(state["kept"])
 
     def __iter__(self) -> Iterator[Batch]:
         """From where the checkpoint stood, or from the beginning, to the end of the run."""

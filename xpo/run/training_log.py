@@ -121,9 +121,14 @@ class TrainingLog(Callback):
 
 def gradient_norm(module: LightningModule) -> Tensor:
     """L2 norm of all gradients together."""
+    return total_norm([p.grad for p in module.parameters() if p.grad is not None])
+
+
+def total_norm(tensors: Sequence[Tensor]) -> Tensor:
+    """L2 norm of tensors together, of all their shards."""
     from torch.distributed.tensor import DTensor
 
-    norm = torch.nn.utils.get_total_norm([p.grad for p in module.parameters() if p.grad is not None])
+    norm = torch.nn.utils.get_total_norm(tensors)
     return norm.full_tensor() if isinstance(norm, DTensor) else norm
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from xpo.contracts import Batch, Row
 from xpo.data.loader import EvalLoader
+from xpo.errors import UserError
 from xpo.module.off_policy import OffPolicyModule
 from xpo.module.reward_model import RewardModule
 from xpo.reference.cache import ReferenceCache, hash_rows, open_or_build
@@ -16,10 +17,12 @@ from xpo.reward_model.read import Judge
 from xpo.run.manifest import hash_text
 from xpo.run.progress import progress
 from xpo.run.say import say
+from xpo.run.state import ANEW
 from xpo.scoring.path import self_check
 from xpo.stages.alignment import Alignment
 from xpo.stages.fit import Job, fit
 from xpo.stages.heldout import held_out
+from xpo.stages.history import named
 from xpo.stages.loaders import probe_batch, training_loader
 from xpo.stages.token_rewards import keep_reference, leave_token_rewards
 
@@ -59,7 +62,8 @@ def align(alignment: Alignment) -> dict[str, float]:
     stage, folder = alignment.turn.stage, alignment.turn.folder(setting.checkpoints)
     finish = alignment.finish if alignment.turn.last else None
     goes_on = finish is not None
-    fit(module, loader, Job(stage, steps, c.trainer, setting.log, folder, evaluate, c.eval.every, goes_on))
+    told = named(alignment, evaluate)
+    fit(module, loader, Job(stage, steps, c.trainer, setting.log, folder, told, c.eval.every, goes_on))
     metrics = dict(evaluate())
     setting.log.log(metrics, steps, stage)
     if finish is not None:
@@ -96,14 +100,32 @@ def _with_fewer_test_rows(alignment: Alignment) -> Alignment:
 
 
 def checked(alignment: Alignment) -> Alignment:
-    """Compare the scoring path with the model's own forward pass on the first rows."""
+    """Compare the scoring path with the model's own forward pass on the first rows.
+
+    Raises ``UserError`` where they differ: in a later round of the round before, since they agreed in the
+    first.
+    """
     rows = [Row(row.prompt, list(row.responses)[:2]) for row in alignment.rows.train[:2]]
     batch = next(iter(EvalLoader(rows, alignment.sizes, alignment.collator())))
-    scoring, message = self_check(alignment.policy.model, batch, alignment.policy.scoring)
+    try:
+        scoring, message = self_check(alignment.policy.model, batch, alignment.policy.scoring)
+    except UserError as error:
+        if alignment.turn.number == 1:
+            raise
+        raise diverged(
+            alignment.turn.number - 1, f"its policy cannot be scored any more ({error})"
+        ) from error
     alignment.setting.manifest.record(scoring={"path": scoring.path, "check": message})
     if scoring.path != alignment.policy.scoring.path:
         say(message)
     return dataclasses.replace(alignment, policy=dataclasses.replace(alignment.policy, scoring=scoring))
+
+
+def diverged(number: int, why: str) -> UserError:
+    """What to say of a round that leaves nothing to go on from."""
+    return UserError(
+        f"round {number} diverged: {why}. Lower optimizer.lr, or set trainer.clip_grad_norm, and {ANEW}"
+    )
 
 
 def make_reference(alignment: Alignment, lasting: bool = False) -> Prepared:

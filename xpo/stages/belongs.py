@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 
 from xpo.compose.groups import GROUPS
 from xpo.run.files import OutputError
+from xpo.run.summary import read_summary
 from xpo.written import written
 
 IDLE = frozenset(
@@ -17,6 +19,8 @@ IDLE = frozenset(
     for key in ("accelerator", "checkpoint_every", "keep_checkpoints", "log_every", "resume", "threads")
 )
 """Keys that may differ between a run and its continuation, beside the group ``logger``."""
+CHOOSING = frozenset({"schedule.keep_best"})
+"""Keys that may differ, too, as long as there is no result that they have chosen."""
 SHOWN = 4
 TRAINED = frozenset({".ckpt", ".pt"})
 """Suffixes of what a run leaves that goes on: checkpoints, weights and samples of rounds."""
@@ -32,7 +36,9 @@ def check_same_run(config: Mapping[str, Any], out: Path) -> None:
     begun = (out / "summary.json").is_file() or bool(left & TRAINED)
     if not (path.is_file() and begun):
         return
-    differences = _differences(_read(path), yaml.safe_load(yaml.safe_dump(dict(config))))
+    done = read_summary(out)
+    idle = IDLE if done is not None and done["status"] == "done" else IDLE | CHOOSING
+    differences = _differences(_read(path), yaml.safe_load(yaml.safe_dump(dict(config))), idle)
     if differences:
         more = f" (and {len(differences) - SHOWN} more)" if len(differences) > SHOWN else ""
         raise OutputError(
@@ -49,7 +55,7 @@ def _read(path: Path) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
-def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+def _differences(there: Mapping[str, Any], here: Mapping[str, Any], idle: AbstractSet[str]) -> list[str]:
     """``key was value, is value``; of a group with another option, the option alone."""
     found = [] if there.get("seed") == here["seed"] else [_told("seed", there.get("seed"), here["seed"])]
     for group in GROUPS:
@@ -59,7 +65,7 @@ def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]
         if old.get("name") != new["name"]:
             found.append(_told(group, old.get("name"), new["name"]))
             continue
-        keys = [key for key in {**old, **new} if f"{group}.{key}" not in IDLE]
+        keys = [key for key in {**old, **new} if f"{group}.{key}" not in idle]
         found += [_told(f"{group}.{k}", old.get(k), new.get(k)) for k in keys if old.get(k) != new.get(k)]
     return found
 

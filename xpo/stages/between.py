@@ -20,10 +20,10 @@ from xpo.data.prompts import Prompt
 from xpo.on_policy.collect import Collector
 from xpo.on_policy.experience import Rollout
 from xpo.on_policy.rows import rows_of
-from xpo.run.checkpoints import check_whole
 from xpo.run.files import output_folder
 from xpo.run.ranks import rank
 from xpo.run.say import say
+from xpo.run.state import load_state, round_fix
 from xpo.sampling.on_policy import OnPolicy
 from xpo.stages.alignment import Alignment
 from xpo.stages.opening import window
@@ -44,7 +44,7 @@ class Between:
     def begin(self, alignment: Alignment, number: int) -> Alignment:
         """The alignment of a round that begins."""
         if self.ratings is not None:
-            self.ratings.begin()
+            self.ratings.begin(number)
         return alignment if self.refresh is None else self.refresh(alignment, number)
 
     def end(self, number: int) -> dict[str, float]:
@@ -106,8 +106,7 @@ class Refresh:
             rows = self._compared(alignment, number)
             _keep(path, rows)
             return rows
-        check_whole(path)
-        return Rollout.of(torch.load(path, weights_only=True)).rows
+        return load_state(path, round_fix(number), lambda found: Rollout.of(found).rows)
 
     def _compared(self, alignment: Alignment, number: int) -> list[Row]:
         first = self.setting.first

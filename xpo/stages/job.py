@@ -33,7 +33,9 @@ def execute(
 
     ``take``: what becomes of the rows before they are trained on.
     """
+    from xpo.run.anew import begin_anew
     from xpo.run.files import output_folder
+    from xpo.run.ranks import rank
     from xpo.run.say import say
     from xpo.run.summary import read_summary
     from xpo.stages.belongs import check_same_run
@@ -47,6 +49,8 @@ def execute(
     output_folder(out)
     output_folder(Path(composition.config["cache"]), "cache")
     composition.trainer.check_machine()
+    if composition.trainer.resume == "never":
+        begin_anew(out if rank() == 0 else out / f".rank-{rank()}", composition.config)
     from xpo.run.quiet import quiet_libraries
 
     quiet_libraries()

@@ -18,10 +18,10 @@ from xpo.data.pool import Pool
 from xpo.errors import UserError
 from xpo.on_policy.experience import Rollout
 from xpo.reference.prepared import Prepared
-from xpo.run.checkpoints import check_whole
 from xpo.run.files import output_folder
 from xpo.run.ranks import distributed, rank, rows_from_all_ranks
 from xpo.run.say import say
+from xpo.run.state import load_state, round_fix
 from xpo.stages.alignment import Alignment
 from xpo.stages.chooser import Chooser
 from xpo.stages.source import Rows
@@ -48,11 +48,11 @@ class Queried:
     pool: Pool
 
     def __call__(self, number: int, reference: Prepared | None) -> Rows:
-        earlier = [_load(self._path(n)) for n in range(1, number)]
+        earlier = [self._kept(n, ("places", "rollout")) for n in range(1, number)]
         resumes = self.chooser.alignment.setting.composition.trainer.resume == "auto"
         now: dict[str, Any] = {}
         if resumes and self._path(number).is_file():
-            now = _load(self._path(number))
+            now = self._kept(number, ("places",))
         if not now:
             taken = {place for saved in earlier for place in saved["places"]}
             now = {"places": self._chosen(taken, number, reference)}
@@ -102,13 +102,19 @@ class Queried:
         setting.log.log({"labels": float(labels), "rows": float(len(rows))}, 0, f"label-{number}")
         setting.manifest.record(dropped_rows={"labelled": counts.as_dict()})
 
+    def _kept(self, number: int, keys: Sequence[str]) -> dict[str, Any]:
+        """What a round chose and, of a round that has been, what was labelled."""
+
+        def read(found: Any) -> dict[str, Any]:
+            missing = [key for key in keys if key not in found]
+            if missing:
+                raise KeyError(missing[0])
+            return dict(found)
+
+        return load_state(self._path(number), round_fix(number), read)
+
     def _path(self, number: int) -> Path:
         return self.chooser.alignment.setting.checkpoints / f"labels-{number:03d}.pt"
-
-
-def _load(path: Path) -> dict[str, Any]:
-    check_whole(path)
-    return torch.load(path, weights_only=True)
 
 
 def _save(path: Path, state: dict[str, Any]) -> None:

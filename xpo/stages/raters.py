@@ -99,6 +99,14 @@ class Fitter:
             sums.add(f"time/{phase}", torch.tensor(seconds))
         return Rollout(rows or self._idle())
 
+    def state_dict(self) -> dict[str, Any]:
+        """A row to idle on, for a checkpoint."""
+        return {"last": Rollout(self.last[:1]).state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """From a checkpoint."""
+        self.last = Rollout.of(state["last"]).rows
+
     def _answered(self, indices: Sequence[int], number: int) -> tuple[list[Answered], list[Row]]:
         answers: list[Answered] = []
         for again in range(TRIES):

@@ -22,6 +22,7 @@ from xpo.reference.prepared import Prepared
 from xpo.stages.align import checked, make_reference, measured
 from xpo.stages.alignment import Alignment
 from xpo.stages.fit import Job, fit
+from xpo.stages.history import named
 from xpo.stages.raters import Fitter, Rater
 from xpo.stages.rounds import align_in_rounds
 from xpo.stages.sampler import drawing, tempered
@@ -68,7 +69,8 @@ def align_by_rollouts(alignment: Alignment, collector: Collector) -> dict[str, f
     stage, folder = alignment.turn.stage, alignment.turn.folder(setting.checkpoints)
     finish = alignment.finish if alignment.turn.last else None
     goes_on = finish is not None
-    fit(module, stream, Job(stage, steps, c.trainer, setting.log, folder, evaluate, c.eval.every, goes_on))
+    told = named(alignment, evaluate)
+    fit(module, stream, Job(stage, steps, c.trainer, setting.log, folder, told, c.eval.every, goes_on))
     setting.manifest.record(rollouts=dict(collector.counts))
     metrics = dict(evaluate())
     setting.log.log(metrics, steps, stage)
@@ -87,7 +89,7 @@ def _training(
     if not c.objective.policy_gradient:
         module = OffPolicyModule(policy.model, alignment.rows_arrow, *rest)
         fitter = Fitter(module, collector, alignment.turn.number)
-        return module, RolloutStream(plan, steps, collator, fitter, alignment.probes)
+        return module, RolloutStream(plan, steps, collator, fitter, alignment.probes, kept=fitter)
     module = OnPolicyModule(
         policy.model, alignment.arrow, *rest, batches_per_rollout=plan.steps * plan.micro_batches
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
-import pickle
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,12 +16,14 @@ from xpo.contracts import Batch, Row, masked
 from xpo.data.loader import EvalLoader
 from xpo.errors import UserError
 from xpo.reference.prepared import Prepared
-from xpo.run.checkpoints import check_whole, lean_names
-from xpo.run.files import OutputError, output_folder
+from xpo.run.checkpoints import lean_names
+from xpo.run.files import output_folder
 from xpo.run.ranks import rank
 from xpo.run.say import say
+from xpo.run.state import load_state, round_fix
+from xpo.run.training_log import total_norm
 from xpo.scoring.parts import evaluating
-from xpo.stages.align import align, make_reference
+from xpo.stages.align import align, diverged, make_reference
 from xpo.stages.alignment import Alignment, Turn
 from xpo.stages.history import History
 
@@ -41,7 +44,7 @@ def align_in_rounds(alignment: Alignment, train: Train | None = None) -> dict[st
     lasting = None if option.renewed else make_reference(alignment, lasting=True)
     start = _kept(alignment) if schedule.restarts else {}
     done = _resume(alignment, lasting)
-    history = History(alignment.setting.checkpoints / "rounds.json", done)
+    history = History(alignment.setting.checkpoints / "rounds.json", done, schedule.keep_best)
     for number in range(done + 1, schedule.rounds + 1):
         here = dataclasses.replace(alignment, turn=Turn(number, schedule.rounds), reference=lasting)
         if lasting is None and (start or _draws(alignment)):  # of the policy as the round before left it
@@ -55,9 +58,11 @@ def align_in_rounds(alignment: Alignment, train: Train | None = None) -> dict[st
         say(f"round {number} of {schedule.rounds}{rows}")
         _put(alignment, start)
         metrics = train(_slower(here, schedule.lr_decay ** (number - 1)))
+        _check_finite(alignment, lasting, number)
         history.add(metrics | _marked(alignment, number))
         if number < schedule.rounds:
             _save(alignment, lasting, number)
+        history.check()
     return _chosen(alignment, history, lasting)
 
 
@@ -70,6 +75,15 @@ def _marked(alignment: Alignment, number: int) -> dict[str, float]:
     if found:
         alignment.setting.log.log(found, 0, f"rounds-{number}")
     return found
+
+
+def _check_finite(alignment: Alignment, reference: Prepared | None, number: int) -> None:
+    """``UserError`` for weights that no forward pass can multiply: nothing is kept of such a round."""
+    for name, part in _parts(alignment, reference).items():
+        weights = [value for value in _trained(part).values() if value.is_floating_point()]
+        norm = float(total_norm(weights))
+        if not math.isfinite(norm):
+            raise diverged(number, f"the weights of its {name} have norm {norm}")
 
 
 def _draws(alignment: Alignment) -> bool:
@@ -88,13 +102,11 @@ def _slower(alignment: Alignment, factor: float) -> Alignment:
 
 def _chosen(alignment: Alignment, history: History, reference: Prepared | None) -> dict[str, float]:
     """The metrics of the run's result, whose weights the policy has then."""
-    schedule = alignment.setting.composition.schedule
-    if schedule.keep_best is None:
-        return history.rounds[-1]
-    best = history.best(schedule.keep_best)
-    say(f"the result is round {best} of {schedule.rounds}, by {schedule.keep_best}")
+    schedule, best = alignment.setting.composition.schedule, history.best()
+    if schedule.keep_best is not None:
+        say(f"the result is round {best} of {schedule.rounds}, by {schedule.keep_best}")
     if best < schedule.rounds:
-        _load(_path(alignment, best), _parts(alignment, reference))
+        _load(_path(alignment, best), best, _parts(alignment, reference))
     return history.rounds[best - 1]
 
 
@@ -192,28 +204,22 @@ def _resume(alignment: Alignment, reference: Prepared | None) -> int:
     c = alignment.setting.composition
     saved = [_path(alignment, n) for n in range(1, c.schedule.rounds)]
     if c.trainer.resume != "auto":
-        for path in saved:
-            path.unlink(missing_ok=True)
         return 0
     done = max((n for n, path in enumerate(saved, 1) if path.is_file()), default=0)
     if done:
         say(f"rounds 1 to {done} are finished: going on from {saved[done - 1].name}")
-        _load(saved[done - 1], _parts(alignment, reference))
+        _load(saved[done - 1], done, _parts(alignment, reference))
     return done
 
 
-def _load(path: Path, parts: dict[str, nn.Module]) -> None:
+def _load(path: Path, number: int, parts: dict[str, nn.Module]) -> None:
     """``OutputError`` for a file that does not hold what the round left."""
-    check_whole(path)
-    try:
-        saved = torch.load(path, weights_only=True)
+
+    def put(saved: Any) -> None:
         for name, part in parts.items():
             missing = _trained(part).keys() - saved[name].keys()
             if missing:
-                raise KeyError(sorted(missing)[0])
+                raise KeyError(f"{sorted(missing)[0]} of {name} is missing")
             part.load_state_dict(saved[name], strict=False)
-    except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
-        raise OutputError(
-            f"{path} does not hold this run's weights ({error}). Take it away to train its round again, or "
-            "begin anew with trainer.resume=never."
-        ) from error
+
+    load_state(path, round_fix(number), put)

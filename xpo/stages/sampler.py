@@ -27,11 +27,11 @@ from xpo.on_policy.experience import Rollout
 from xpo.on_policy.rows import rows_of
 from xpo.reference.moving import Moving
 from xpo.reference.prepared import Prepared
-from xpo.run.checkpoints import check_whole
 from xpo.run.files import output_folder
 from xpo.run.ranks import rank, world_size
 from xpo.run.samples import Question
 from xpo.run.say import say
+from xpo.run.state import load_state, round_fix
 from xpo.sampler.base import Draw, Sampled
 from xpo.sampler.generate import Generate
 from xpo.sampler.mixture import Mixture
@@ -146,9 +146,7 @@ class Renewal:
         drawing(self.collector, reference)
         path = self._path(number)
         if self.setting.composition.trainer.resume == "auto" and path.is_file():
-            check_whole(path)
-            found = torch.load(path, weights_only=True)
-            train, test = (Rollout.of(found[split]).rows for split in ("train", "test"))
+            train, test = self._kept(number)
             return Rows([*self._earlier(number), *train], test)
         choose = None
         if self.chooser is not None:
@@ -166,10 +164,15 @@ class Renewal:
     def _earlier(self, number: int) -> list[Row]:
         """Rows of the rounds before that are trained on again."""
         first = max(1, number - self.setting.composition.schedule.replay)
-        saved = [self._path(n) for n in range(first, number)]
-        return [
-            row for path in saved for row in Rollout.of(torch.load(path, weights_only=True)["train"]).rows
-        ]
+        return [row for n in range(first, number) for row in self._kept(n)[0]]
+
+    def _kept(self, number: int) -> tuple[list[Row], list[Row]]:
+        """What a round sampled, for training and held out."""
+
+        def read(found: Any) -> tuple[list[Row], list[Row]]:
+            return Rollout.of(found["train"]).rows, Rollout.of(found["test"]).rows
+
+        return load_state(self._path(number), round_fix(number), read)
 
     def _path(self, number: int) -> Path:
         return self.setting.checkpoints / f"samples-{number:03d}.pt"

@@ -15,6 +15,7 @@ from xpo.annotator.ratings import bradley_terry
 from xpo.on_policy.collect import Clock, Collector
 from xpo.run.files import output_folder, write_text
 from xpo.run.ranks import rank
+from xpo.run.state import ANEW, load_json
 from xpo.stages.reward_first import held_out
 from xpo.stages.sampler import drawing
 from xpo.stages.setting import Setting
@@ -81,27 +82,38 @@ class Ratings:
     watch: Watch
     path: Path
 
-    def begin(self) -> None:
-        """Let the initial policy play, unless it has."""
-        if not self._kept():
+    def begin(self, number: int = 1) -> None:
+        """Let the initial policy play before the first round, unless it has.
+
+        Raises ``OutputError`` before a later one where somebody who has played is not known any more.
+        """
+        if number == 1 and not self.path.is_file():
             self._keep({0: self.watch.played()})
+        elif rank() == 0:  # who writes it
+            self._known(number)
 
     def add(self, number: int) -> dict[str, float]:
         """After the round of that number; those of rounds that are done again are forgotten."""
-        kept = {n: scores for n, scores in self._kept().items() if n < number}
+        kept = self._known(number)
         kept[number] = self.watch.played()
         self._keep(kept)
         return {"rounds/elo": elo(list(kept.values()))[-1]}
 
-    def _kept(self) -> dict[int, list[float]]:
-        if not self.path.is_file():
-            return {}
-        return {int(number): scores for number, scores in json.loads(self.path.read_text()).items()}
+    def _known(self, number: int) -> dict[int, list[float]]:
+        """The scores of all policies before a round's, the initial one's first."""
+        return load_json(self.path, ANEW.capitalize(), lambda found: _scores(found, number))
 
     def _keep(self, scores: dict[int, list[float]]) -> None:
         if rank() == 0:
             output_folder(self.path.parent)
             write_text(self.path, json.dumps(scores))
+
+
+def _scores(found: Any, number: int) -> dict[int, list[float]]:
+    scores = {n: [float(score) for score in found[str(n)]] for n in range(number)}
+    if len({len(one) for one in scores.values()}) > 1:
+        raise ValueError("policies have played different numbers of games")
+    return scores
 
 
 def elo(scores: Sequence[Sequence[float]]) -> list[float]:
