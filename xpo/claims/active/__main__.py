@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.steps is None:
         write_json(path, found)
         write_text(DOCS / "active.svg", drawn(known, found))
-        insert(DOCS / "active.md", "active", text)
+        insert(DOCS / "active.md", "label_curves", text)
     return int(not all(holds(case, now[case["name"]]) for case in chosen))
 
 
@@ -83,7 +83,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--steps", type=int, help="optimizer steps of each round: a dry run, nothing is written"
     )
-    default = Path("outputs") / "active" / time.strftime("%Y-%m-%d_%H-%M-%S")
+    default = Path("outputs") / "label_curves" / time.strftime("%Y-%m-%d_%H-%M-%S")
     parser.add_argument("--out", type=Path, default=default, help="folder of the runs; finished ones stay")
     return parser.parse_args(argv)
 
