@@ -6,6 +6,7 @@ from tests.compose.first_cases import FIRST_CASES
 from tests.compose.head_cases import HEAD_CASES
 from tests.compose.more_cases import MORE_CASES
 from tests.compose.part_cases import PART_CASES
+from tests.compose.round_cases import FIXES, MEANT, ROUND_CASES
 from tests.compose.sample_cases import SAMPLE_CASES
 from tests.compose.test_sample_rules import REFUSED
 from xpo.compose import Refused, build, compose_config
@@ -122,6 +123,7 @@ CASES = [
     *FIRST_CASES,
     *PART_CASES,
     *SAMPLE_CASES,
+    *ROUND_CASES,
 ]
 
 
@@ -198,11 +200,19 @@ def test_every_rule_refuses_something():
         ["algo=rso", "sampling=on_policy", "objective=logistic"],
         ["algo=raft", "schedule=offline"],
         ["algo=dpo", "sampling=on_policy"],
+        *MEANT,
     ],
     ids=" ".join,
 )
 def test_a_combination_with_a_meaning_is_accepted(arguments):
     build(compose_config(arguments))
+
+
+@pytest.mark.parametrize(("arguments", "fix"), FIXES, ids=lambda x: x if isinstance(x, str) else " ".join(x))
+def test_the_nearest_leaves_what_was_asked(arguments, fix):
+    with pytest.raises(Refused) as caught:
+        build(compose_config(arguments))
+    assert " ".join(caught.value.nearest) == fix
 
 
 def test_refusals_name_no_preset_and_survive_renaming_it(monkeypatch):

@@ -24,6 +24,9 @@ class List:
     sizes: ClassVar[tuple[int, int | None]] = (2, None)
     keeps: ClassVar[frozenset[str]] = FEEDBACK
     needs_any: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels", "scores"})
+    of_several: ClassVar[tuple[str, ...]] = ()  # keys that change nothing of two responses
+    idle: ClassVar[tuple[str, ...]] = ()  # keys that change nothing as the others are
+    reads_wins: ClassVar[bool] = False  # rows are left out by the probability of winning
 
     def of_samples(self, size: int) -> tuple[int, int]:
         """How wide the rows of so many samples of a prompt are, and how many they are at most."""

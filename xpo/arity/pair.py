@@ -35,10 +35,21 @@ class Pair:
     sizes: ClassVar[tuple[int, int | None]] = (2, 2)
     keeps: ClassVar[frozenset[str]] = FEEDBACK
     needs_any: ClassVar[frozenset[str]] = frozenset({"comparisons", "labels"})
+    of_several: ClassVar[tuple[str, ...]] = ("from_list", "seed")  # keys that change nothing of two responses
 
     def __post_init__(self) -> None:
         if self.least is not None and not 0 < self.least <= 0.5:
             raise ValueError(f"least must be above 0 and at most 0.5, got {self.least}")
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Keys that change nothing as the others are."""
+        return () if self._draws else ("seed",)
+
+    @property
+    def reads_wins(self) -> bool:
+        """Whether pairs are left out by their probability of winning."""
+        return self.least is not None
 
     def of_samples(self, size: int) -> tuple[int, int]:
         """How wide the rows of so many samples of a prompt are, and how many they are at most."""

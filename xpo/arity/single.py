@@ -24,6 +24,9 @@ class Single:
     sizes: ClassVar[tuple[int, int | None]] = (1, 1)
     keeps: ClassVar[frozenset[str]] = frozenset({"labels", "scores", "demonstrations", "costs"})
     needs_any: ClassVar[frozenset[str]] = frozenset({"labels", "scores", "demonstrations"})
+    of_several: ClassVar[tuple[str, ...]] = ()  # keys that change nothing of two responses
+    idle: ClassVar[tuple[str, ...]] = ()  # keys that change nothing as the others are
+    reads_wins: ClassVar[bool] = False  # rows are left out by the probability of winning
 
     def of_samples(self, size: int) -> tuple[int, int]:
         """How wide the rows of so many samples of a prompt are, and how many they are at most."""

@@ -9,7 +9,6 @@ from xpo.data.errors import DataError
 from xpo.data.ids import common
 from xpo.data.record import Example, Record, Text
 from xpo.data.render import rendered
-from xpo.data.shape import best_first
 from xpo.data.tokenize import closed, ids_of
 
 
@@ -18,7 +17,7 @@ def given_ids(record: Record, which: str, tokenizer: Any, most: int) -> tuple[tu
 
     None for ``which=none``. A response alone is both. Where a token spans prompt and response the response
     is tokenised by itself, as samples stand behind the whole prompt. Raises ``DataError`` for a record
-    without a response, or with several that nobody compared.
+    without a response, or with several that nobody compared. Of equal ones it is the first (``equals``).
     """
     if which == "none":
         return ()
@@ -29,11 +28,21 @@ def given_ids(record: Record, which: str, tokenizer: Any, most: int) -> tuple[tu
     return (tuple(closed(found, tokenizer)[:most]),)
 
 
+def equals(record: Record, which: str) -> bool:
+    """Whether several of the record's responses are its ``best``, or its ``worst``: one of them is taken."""
+    if which == "none" or record.merit is None or len(record.responses) < 2:
+        return False
+    worth = record.merit[_place(record, which)]
+    found = {text for text, merit in zip(record.responses, record.merit, strict=True) if merit == worth}
+    return len(found) > 1
+
+
 def _place(record: Record, which: str) -> int:
     if not record.responses:
         raise DataError(
-            f"{record.where}: sampling.given={which} takes a response of the data, and this row has none; "
-            "sampling.given=none samples alone"
+            f"{record.where}: sampling.given={which} takes a response of the data, and this row has none: "
+            "add a column 'completion' (or 'chosen' and 'rejected', or 'completions' with 'scores'); or have "
+            "samples alone judged: feedback=preference sampling.given=none and an annotator"
         )
     if len(record.responses) == 1:
         return 0
@@ -42,8 +51,8 @@ def _place(record: Record, which: str) -> int:
             f"{record.where}: sampling.given={which} takes one of {len(record.responses)} responses, "
             "and nobody says which is better (chosen and rejected, ranks or scores)"
         )
-    order = best_first(record.merit)
-    return order[0] if which == "best" else order[-1]
+    side = max(record.merit) if which == "best" else min(record.merit)
+    return record.merit.index(side)
 
 
 def _alone(text: Text, tokenizer: Any) -> list[int]:

@@ -10,7 +10,7 @@ from xpo.gold import constants
 from xpo.gold.game import RULES, Game, Name
 from xpo.gold.game_refusals import game_refusal
 from xpo.gold.prefixes import prefix_refusal, takes_apart
-from xpo.gold.refusals import labels_refusal
+from xpo.gold.refusals import labels_refusal, pairs_refusal
 from xpo.gold.sampled import rounds_refusal, said_refusal, sampling_refusal
 from xpo.gold.source import GoldSource, draws_lists
 from xpo.gold.world import World
@@ -105,7 +105,8 @@ class Gold:
             if unread is not None:
                 return unread
         if self.exact_rounds:
-            return rounds_refusal(parts) or self._rows_refusal(parts)
+            law = rounds_refusal(parts) or sampling_refusal(parts.sampling, self.max_symbols + 1)
+            return law or self._rows_refusal(parts)
         if parts.sampling.samples:
             return (
                 self._unread(parts.schedule.online)
@@ -159,8 +160,11 @@ class Gold:
         unread = self._population_refusal(parts) if self.mode == "population" else None
         if unread is not None:
             return unread, ("data.mode=sampled",)
-        sampled = self.mode == "sampled"
-        return labels_refusal(parts, sampled, self.row_size(parts) if sampled or draws_lists(parts) else None)
+        sampled, lists = self.mode == "sampled", draws_lists(parts)
+        drawn = sampled or (lists and parts.annotator.label_model is None)
+        size = self.row_size(parts) if parts.reward_level.ends else 2
+        unread = pairs_refusal(parts, drawn, size)
+        return unread or labels_refusal(parts, sampled, self.row_size(parts) if sampled or lists else None)
 
     def _population_refusal(self, parts: Any) -> str | None:
         feedback, lists = parts.feedback, draws_lists(parts)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xpo.data.beside import given_ids
+from xpo.data.beside import equals, given_ids
 from xpo.data.counts import Counts
 from xpo.data.errors import DataError
 from xpo.data.record import Example, Message, Record, Text
@@ -59,6 +59,9 @@ def prompts_of(
             counts.drop("prompt that came before")
             continue
         seen.add((record.prompt, given))
+        counts.note(
+            f"one of several equal responses taken as the {sampling.given}", equals(record, sampling.given)
+        )
         bare = dataclasses.replace(
             record, responses=(), ranks=None, scores=None, labels=None, wins=None, margins=None,
             models=None, steps=None, spans=None,

@@ -17,6 +17,9 @@ def refusal(option: Any, parts: Any) -> Refusal | None:
     if option.format == "prompts" and not samples:
         text = f"data.format=prompts reads no responses, and {parts.choice('sampling')} trains on given ones."
         return text, ("data.format=auto",)
+    if option.format == "prompts" and parts.sampling.given != "none":
+        text = f"data.format=prompts reads no responses, and sampling.given={parts.sampling.given} takes one."
+        return text, ("data.format=auto",)
     if option.standardise_scores and (samples or "scores" not in arrow_of(parts).needs):
         why = "draws new responses" if samples else "reads no scores"
         who = parts.choice("sampling" if samples else "objective")

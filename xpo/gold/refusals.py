@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
+from xpo.compose.asked import asked
 from xpo.contracts import FEEDBACK
 
 Refusal = tuple[str, tuple[str, ...]]
@@ -23,10 +25,9 @@ def labels_refusal(parts: Any, drawn: bool, size: int | None) -> Refusal | None:
     labelled = parts.feedback.gives & {"comparisons", "labels", "scores"} and not parts.feedback.contrasts
     if parts.annotator.label_model is None:
         return _of_others(parts, bool(labelled), drawn, size)
-    told = told_of(parts)
     if not labelled:
-        text = f"nobody labels with {parts.choice('feedback')}, so {{}} not read."
-        return unread_refusal(text, told)
+        return nobody_labels(parts)
+    told = told_of(parts)
     read = _read(parts, drawn, size)
     what = ", ".join(sorted(needs_of(parts)))
     unread = unread_refusal(
@@ -35,6 +36,22 @@ def labels_refusal(parts: Any, drawn: bool, size: int | None) -> Refusal | None:
         {name: default for name, default in told.items() if name not in read},
     )
     return unread or _of_pairs(parts, drawn, size)
+
+
+def nobody_labels(parts: Any) -> Refusal | None:
+    """Where nobody is asked, whatever the world's own labeller is told."""
+    return unread_refusal(f"nobody labels with {parts.choice('feedback')}, so {{}} not read.", told_of(parts))
+
+
+def pairs_refusal(parts: Any, drawn: bool, size: int) -> Refusal | None:
+    """What says which pairs are made of several responses, where all of them train, or there are two."""
+    keys = [field.name for field in fields(parts.arity)] if not drawn else parts.arity.of_several
+    changes = asked(parts, "arity", *keys) if not drawn or size < 3 else ()
+    if not changes:
+        return None
+    told = " and ".join(change.partition("=")[0] for change in changes)
+    why = "drawn records have two responses (data.responses)" if drawn else "all responses train"
+    return f"{told} would change nothing: with data.mode={parts.data.mode} {why}.", changes
 
 
 def _of_heads(parts: Any) -> str | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from xpo.gold.refusals import Refusal, needs_of, told_of, unread_refusal
+from xpo.compose.asked import asked
+from xpo.gold.refusals import Refusal, needs_of, nobody_labels, told_of, unread_refusal
 
 _DRAWN = frozenset({"noise", "length_bias", "scale", "seed"})  # of a drawn score, or a label of one response
 _PAIRS = frozenset({"ties", "intransitivity"})
@@ -52,10 +53,22 @@ def rounds_refusal(parts: Any) -> Refusal | None:
     if why is None and (parts.schedule.online or parts.objective.policy_gradient):
         who, why = parts.choice("schedule"), "takes samples as they come"
     if why is None:
-        return None
+        return _expected_refusal(parts)
     return f"data.exact_rounds=true is about samples of the policy in rounds, and {who} {why}.", (
         "data.exact_rounds=false",
     )
+
+
+def _expected_refusal(parts: Any) -> Refusal | None:
+    """What says how many samples there are, where there are none."""
+    number = asked(parts, "sampling", "responses")
+    unread = {"sampling.responses": parts.sampling.responses} if number else {}
+    unread |= {"schedule.replay": parts.schedule.replay} if parts.schedule.replay else {}
+    if not unread:
+        return None
+    told = " and ".join(f"{key}={value}" for key, value in unread.items())
+    text = f"{told} would change nothing: data.exact_rounds=true takes all responses of each round's policy."
+    return text, (*number, *(["schedule.replay=0"] if parts.schedule.replay else []))
 
 
 def said_refusal(parts: Any) -> Refusal | None:
@@ -63,6 +76,8 @@ def said_refusal(parts: Any) -> Refusal | None:
     model = parts.annotator.label_model
     if model is None:
         return None
+    if parts.feedback.contrasts:
+        return nobody_labels(parts)
     read, told = _read(parts, model.exact), told_of(parts)
     idle = {name: unset for name, unset in told.items() if name not in read | {"exact"}}
     if model.exact and idle.keys() <= _read(parts, False):

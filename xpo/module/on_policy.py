@@ -205,4 +205,5 @@ class OnPolicyModule(OffPolicyModule):
             self.sums.add("rollout/cost", masked(said.cost_NK, present_NK).sum(), count)
         if self.arrow.given_reference:
             self.sums.add("rollout/log_ratio", ratio_NKT.sum(), count)
+        if self.arrow.penalty.applies:  # a reference may be there to draw alone
             self.sums.add("rollout/divergence", self.arrow.distance(ratio_NKT, mask_NKT), count)

@@ -11,11 +11,13 @@ from xpo.compose.rules import (
     labels,
     lists,
     on_policy,
+    pairs,
     parts,
     players,
     query,
     revision,
     reward,
+    rounds,
     rows,
     samples,
     shape,
@@ -51,8 +53,10 @@ def of_samples(rule: Rule) -> Rule:
 
 
 RULES: tuple[Rule, ...] = (
+    *players.FIRST,
     *samples.RULES,
     *players.RULES,
+    *rounds.RULES,
     *society.RULES,
     *map(of_given_rows, reward.RULES),
     *map(of_given_rows, rows.OF_ROWS),
@@ -60,6 +64,7 @@ RULES: tuple[Rule, ...] = (
     *training.FIRST,
     *revision.RULES,
     *map(of_given_rows, lists.RULES),
+    *map(of_given_rows, pairs.RULES),
     *map(of_given_rows, shape.OF_ROWS),
     *shape.RULES,
     *map(of_given_rows, beside.RULES),

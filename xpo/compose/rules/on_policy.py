@@ -46,16 +46,19 @@ def _penalty_has_a_divergence(c: Composition) -> Reason | None:
         "penalty": c.penalty.applies,
         "reference": c.reference.given,
     }
-    if c.sampling.weight and not there["divergence"] and not there["penalty"]:
+    draws = bool(c.sampling.weight or c.sampling.mix) and c.reference.given
+    if draws and not there["divergence"] and not there["penalty"]:
         return None  # the reference draws
     if all(there.values()) or not any(there.values()):
         return None
     lacking = next(group for group, so in there.items() if not so)
     given = next(group for group, so in there.items() if so)
+    idle = [group for group in there if not (group == "reference" and draws)]
     return Reason(
         f"{c.choice(given)} has no effect with {c.choice(lacking)}: what holds a policy near its reference "
         "is a divergence, a reference, and a penalty that says where it acts.",
         (lacking, given),
+        fix=tuple(f"{group}=none" for group in idle),  # what was left out stays so
     )
 
 

@@ -1,4 +1,4 @@
-"""Rules about who stands beside the policy's samples: another player, the data, earlier rounds."""
+"""Rules about who stands beside the policy's samples: another player, or the data."""
 
 from __future__ import annotations
 
@@ -14,6 +14,18 @@ def _contrasts_have_two_sides(c: Composition) -> Reason | None:
         "them out.",
         ("feedback", "sampling"),
         fix=("sampling.given=best",),
+    )
+
+
+def _all_samples_stand_on_one_side(c: Composition) -> Reason | None:
+    """Where nobody judges samples, none of them is the best."""
+    if not c.sampling.samples or not c.feedback.contrasts or not c.sampling.reads_values:
+        return None
+    return Reason(
+        f"{c.choice('sampling')} keeps samples by what they are worth, and {c.choice('feedback')} asks "
+        "nobody what that is.",
+        ("sampling", "feedback"),
+        fix=("sampling=on_policy", f"sampling.given={c.sampling.given}"),
     )
 
 
@@ -72,26 +84,17 @@ def _rivals_are_pushed_down(c: Composition) -> Reason | None:
     return Reason(
         f"{c.choice('anchor')} is about samples of another player, and {c.choice('sampling')} draws none.",
         ("anchor", "sampling"),
+        fix=("anchor=none",),
     )
 
 
-def _earlier_samples_are_kept(c: Composition) -> Reason | None:
-    if not c.schedule.replay or c.sampling.samples:
-        return None
-    return Reason(
-        f"schedule.replay={c.schedule.replay} trains on samples of earlier rounds again, and "
-        f"{c.choice('sampling')} draws none.",
-        ("schedule", "sampling"),
-        fix=("schedule.replay=0",),
-    )
-
+FIRST: tuple[Rule, ...] = (_contrasts_have_two_sides, _all_samples_stand_on_one_side)
+"""Of every composition, before what is asked of samples."""
 
 RULES: tuple[Rule, ...] = (
-    _contrasts_have_two_sides,
     _nobody_else_contrasts,
     _others_are_read,
     _an_average_follows,
     _rivals_are_pushed_down,
-    _earlier_samples_are_kept,
 )
 """Of every composition."""

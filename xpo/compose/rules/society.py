@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from xpo.compose.asked import asked
 from xpo.compose.composition import Composition
 from xpo.compose.rules.reason import Reason, Rule
-from xpo.compose.rules.unread import asked
 from xpo.written import written
 
 

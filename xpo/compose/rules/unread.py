@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any
 
+from xpo.compose.asked import asked
 from xpo.compose.composition import Composition
+from xpo.compose.rules.idle import idle
 from xpo.compose.rules.reason import Reason, Rule
 from xpo.written import written
 
@@ -62,20 +63,20 @@ def _the_reward_is_read_as_it_is_set(c: Composition) -> Reason | None:
     keys = ["beta"] if gradient or not fitted else []
     keys += [] if gradient else ["clip"]
     keys += [] if gradient or fitted else ["scale"]
-    return _idle(c, "reward", keys, f"{c.choice('objective')} with {c.choice('penalty')}")
+    return idle(c, "reward", keys, f"{c.choice('objective')} with {c.choice('penalty')}")
 
 
 def _a_rollout_is_scored_once(c: Composition) -> Reason | None:
     if not c.schedule.online or not c.reference.cacheable:
         return None
-    return _idle(c, "reference", ["cache"], f"{c.choice('schedule')}, which scores a rollout as it is made,")
+    return idle(c, "reference", ["cache"], f"{c.choice('schedule')}, which scores a rollout as it is made,")
 
 
 def _pairs_are_not_made(c: Composition) -> Reason | None:
     if not c.objective.policy_gradient:
         return None
     keys = [field.name for field in fields(c.arity)]
-    return _idle(c, "arity", keys, f"{c.choice('objective')}, which has a prompt's samples in one row,")
+    return idle(c, "arity", keys, f"{c.choice('objective')}, which has a prompt's samples in one row,")
 
 
 def _good_ones_are_rewarded(c: Composition) -> Reason | None:
@@ -88,34 +89,6 @@ def _good_ones_are_rewarded(c: Composition) -> Reason | None:
         ("feedback", "annotator"),
         (f"annotator.{c.annotator.cut}=null",),
     )
-
-
-def _idle(c: Composition, group: str, keys: list[str], who: str) -> Reason | None:
-    """Of settings that were asked for and that ``who`` does not read."""
-    changes = asked(c, group, *keys)
-    if not changes:
-        return None
-    names = " and ".join(
-        f"{group}.{key}={written(vars(c.components()[group])[key])}"
-        for key in keys
-        if any(change.startswith(f"{group}.{key}=") for change in changes)
-    )
-    return Reason(f"{names} would change nothing: {who} does not read it.", (group,), changes)
-
-
-def asked(c: Composition, group: str, *keys: str) -> tuple[str, ...]:
-    """What sets those keys back that are neither the option's default nor the preset's value for it."""
-    part = c.components()[group]
-    preset: dict[str, Any] = (c.config.get("hp") or {}).get(group, {}).get(c.option(group)) or {}
-    found = []
-    for field in fields(part):
-        if field.name not in keys:
-            continue
-        value = vars(part)[field.name]
-        said = preset.get(field.name, field.default)
-        if value not in (field.default, tuple(said) if isinstance(said, list) else said):
-            found.append(f"{group}.{field.name}={written(field.default)}")
-    return tuple(found)
 
 
 RULES: tuple[Rule, ...] = (
