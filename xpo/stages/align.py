@@ -43,9 +43,7 @@ def align(alignment: Alignment) -> dict[str, float]:
         ranks=alignment.ranks,
         probes=alignment.probes,
     )
-    steps = c.trainer.total_steps(len(alignment.rows.train))
-    if c.trainer.steps is not None:  # of the whole run
-        steps = alignment.turn.share(steps)
+    steps = _steps(alignment)
     module = module_of(alignment, reference, steps)
 
     def evaluate(model: Any = alignment.policy.model) -> Mapping[str, float]:
@@ -74,6 +72,13 @@ def align(alignment: Alignment) -> dict[str, float]:
     if finish is not None:
         finish.settle(alignment.policy.model)
     return metrics
+
+
+def _steps(alignment: Alignment) -> int:
+    """Optimizer steps of the round; ``trainer.steps`` is of the whole run."""
+    trainer = alignment.setting.composition.trainer
+    steps = trainer.total_steps(len(alignment.rows.train))
+    return steps if trainer.steps is None else alignment.turn.share(steps)
 
 
 def module_of(alignment: Alignment, reference: Prepared, steps: int) -> OffPolicyModule:

@@ -80,8 +80,7 @@ def _marked(alignment: Alignment, number: int) -> dict[str, float]:
 def _check_finite(alignment: Alignment, reference: Prepared | None, number: int) -> None:
     """``UserError`` for weights that no forward pass can multiply: nothing is kept of such a round."""
     for name, part in _parts(alignment, reference).items():
-        weights = [value for value in _trained(part).values() if value.is_floating_point()]
-        norm = float(total_norm(weights))
+        norm = float(total_norm([weight.detach() for weight in part.parameters() if weight.requires_grad]))
         if not math.isfinite(norm):
             raise diverged(number, f"the weights of its {name} have norm {norm}")
 
