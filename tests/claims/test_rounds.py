@@ -46,6 +46,8 @@ def measured(
 def test_two_steps(run: Mapping[str, Any], cache: Path, tmp_path: Path) -> None:
     exact = "data.exact_rounds=true" in run["run"]
     more = (*TWO, "schedule.rounds=2", *(() if exact else ("data.records=16",)))
+    if any(said.startswith("schedule.replay=") for said in run["run"]):
+        more += ("schedule.replay=1",)
     for [found] in measured(run, more, tmp_path, cache).values():
         assert len(found) in (2, 3), "after each of two rounds, and before where that is known"
     assert run.get("mutant", "flip") in MUTANTS
