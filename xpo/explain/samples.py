@@ -21,10 +21,34 @@ def needs_samples(c: Composition) -> list[str]:
     """Who samples, when, and who says what samples are worth; nothing is given but prompts."""
     option = c.sampling
     kept = f", at most {option.kept} of them trained on" if option.kept < option.responses else ""
+    who = f"somebody who says what samples are worth ({_rated_by(c)}{_first(c)})"
+    if c.feedback.contrasts:
+        side = "above" if option.given == "best" else "below"
+        given = f"a response of the data to each prompt, its {option.given}"
+        who = f"{given}, which stands {side} the samples: nobody labels"
     return [
-        f"samples from {_drawn_from(c)}: {option.responses} of a prompt{kept}, {_when(c)}",
-        f"somebody who says what samples are worth ({_rated_by(c)}{_first(c)})",
+        f"samples from {_drawn_from(c)}: {option.responses} of a prompt{kept}, {_when(c)}{_beside(c)}",
+        who,
     ]
+
+
+def _beside(c: Composition) -> str:
+    """Those that samples are compared with and that are not the policy's."""
+    return f", beside {c.sampling.rivals} of {_rival(c)}" if c.sampling.rivals else ""
+
+
+def _rival(c: Composition) -> str:
+    option = c.sampling
+    if option.mix == 1:
+        return "the reference"
+    if option.mix:
+        player = "policy" if option.average is None else "average"
+        return f"the mixture {player}^{1 - option.mix:g} reference^{option.mix:g}"
+    return (
+        "the policy"
+        if option.average is None
+        else f"the policy's average (sampling.average={option.average:g})"
+    )
 
 
 def _rated_by(c: Composition) -> str:
@@ -97,10 +121,14 @@ def _worth(c: Composition) -> str:
         said = f"{c.choice('annotator')}, {c.choice('reward_level')}"
         return f"A part of a sample is worth what is said of it ({said})."
     worth = _WORTH[c.feedback.on_policy]
-    rated = c.reward_form.reads == "wins"
-    won = (
-        ", a score being the mean probability of winning against the prompt's other samples" if rated else ""
-    )
+    won = ""
+    if c.reward_form.reads == "wins":
+        others = (
+            f"{c.sampling.rivals} samples of {_rival(c)}"
+            if c.sampling.rivals
+            else "the prompt's other samples"
+        )
+        won = f", a score being the mean probability of winning against {others}"
     return f"{worth} ({c.choice('annotator')}, {c.choice('feedback')}){won}."
 
 
