@@ -72,7 +72,7 @@ def test_json_carries_the_same(capsys):
         (["algo=rloo", "divergence=js", "penalty.form=token"], "No exact optimum is claimed."),
         (["algo=rloo", "feedback=binary"], "A sample is worth 1 if it is good and 0 if it is bad"),
         (["algo=rloo", "reward_form=win_rate"], "the mean probability of winning against the prompt's other"),
-        (["algo=grpo"], "but its gradient is that of the forward KL"),
+        (["algo=grpo"], "g'(u) = f'(u) - f(u) / u (of reverse KL: the forward KL)"),
         (["algo=grpo", "penalty.estimator=k1"], "its gradient is 0 on average"),
         (["algo=grpo", "penalty.estimator=k2"], "The penalty's gradient is that of the reverse KL"),
         (["algo=grpo"], "makes prompts count more whose samples are worth nearly the same"),

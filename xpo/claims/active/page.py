@@ -72,7 +72,7 @@ def section(cases: Sequence[Case], found: Mapping[str, Found]) -> str:
 
 def _what(case: Case, worlds: Found) -> str:
     runs = next(iter(next(iter(worlds.values()))[DRAWN].values()))
-    budget = f"query.budget={case['budget']} schedule.rounds={case['rounds']}"
+    budget = f"query={DRAWN} query.budget={case['budget']} schedule.rounds={case['rounds']}"
     choices = "; ".join(f"{query}: `{' '.join(given)}`" for query, given in case["queries"].items())
     command = f"    python -m xpo {' '.join(case['run'])} {budget}"
     says = f"{case['says']} Means over {len(runs)} seeds."
