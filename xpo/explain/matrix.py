@@ -125,7 +125,7 @@ def _outcome(base: Composition, probed: Probe, option: Option, given: Given) -> 
     try:
         composition = _built(base, option, given)
     except Refused as refusal:
-        return {"status": "refused", "reason": refusal.reason, "nearest": refusal.nearest}
+        return {"status": "refused", "reason": _without_folders(refusal.reason), "nearest": refusal.nearest}
     except ConfigError as error:
         return {"status": "needs", "reason": _without_folders(str(error))}
     try:
@@ -155,7 +155,7 @@ def _built(base: Composition, option: Option, given: Given) -> Composition:
 
 def _without_folders(reason: str) -> str:
     """The same wherever the files of the matrix were put."""
-    return re.sub(r"(?<==)\S+/(gold|file)/\d\b", r"\1", re.sub(r"\S+/(?=rows\.jsonl)", "", reason))
+    return re.sub(r"(?<==)\S+/(gold|file)/\d\b", r"\1", re.sub(r"[^\s=]+/(?=rows\.jsonl)", "", reason))
 
 
 def as_markdown(entries: list[Entry]) -> str:
