@@ -26,8 +26,8 @@ def refusal(option: Any, parts: Any) -> Refusal | None:
         return f"data.standardise_scores is not read: {who} {why}.", ("data.standardise_scores=false",)
     first = parts.annotator.first  # the same data train a reward model, in a run with rules of its own
     if option.pretraining is not None and not parts.pretraining.applies and not first:
-        who = f"{parts.choice('pretraining')}, and {parts.choice('annotator')} trains no model first that would"
-        text = f"data.pretraining={option.pretraining} is not read: {who}."
+        nobody = f"{parts.choice('pretraining')}, and {parts.choice('annotator')} trains no model first"
+        text = f"data.pretraining={option.pretraining} is not read: {nobody} that would."
         return text, ("data.pretraining=null",)
     return _of_lengths(option, parts) if samples else None
 
