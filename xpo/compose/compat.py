@@ -18,7 +18,7 @@ import yaml
 from xpo import registry
 from xpo.compose.assembled import assembled
 from xpo.compose.compose import presets
-from xpo.compose.composition import Composition, instantiate
+from xpo.compose.composition import Composition, component, instantiate
 from xpo.compose.errors import ConfigError, Refused
 from xpo.compose.groups import AXES, GROUPS
 from xpo.compose.rules import RULES, Reason
@@ -49,7 +49,7 @@ def _helps(composition: Composition, fix: tuple[str, ...]) -> bool:
         if key:
             config[group][key] = yaml.safe_load(value)
             continue
-        parts[group] = _default(registry.component(group, value))
+        parts[group] = _option(composition, group, value)
         if parts[group] is None:
             return True
     try:
@@ -99,9 +99,20 @@ def _alternatives(composition: Composition, group: str) -> Iterator[tuple[str, A
     for name in order:
         if name == composition.option(group):
             continue
-        part = _default(found[name])
+        part = _option(composition, group, name)
         if part is not None:
             yield name, part
+
+
+def _option(composition: Composition, group: str, name: str) -> Any | None:
+    """An option as the preset sets it, else with its defaults; None for one that needs a user's value."""
+    settings = (composition.config.get("hp") or {}).get(group, {}).get(name)
+    if not settings:
+        return _default(registry.component(group, name))
+    try:
+        return component(group, {"name": name, **settings})
+    except ConfigError:
+        return None
 
 
 def _preset_options(composition: Composition) -> dict[str, str]:

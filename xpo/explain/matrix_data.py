@@ -34,7 +34,7 @@ CONTEXTS = {"gold": (GOLD, WHOLE), "file": (FILE, (*FILE, "data.pretraining={row
 """The data, and others where a preset does not take those. ``rows`` is a file."""
 
 
-UNREAD = ({"path": "unread", "helpfulness": "unread", "cost": "unread", "models": "[{path: unread}]"},)
+UNREAD = ({"path": "unread", "helpfulness": "unread", "cost": "unread-too", "models": "[{path: unread}]"},)
 """Values for what a preset leaves to its user, where nothing is read."""
 
 Ways = Sequence[Mapping[str, str]]

@@ -105,7 +105,8 @@ def prefix_refusal(option: Any, parts: Any) -> Refusal | None:
         return text, tuple(told)
     for name in ("records", "responses"):
         if vars(option)[name] is not None:
-            text = f"data.{name} is not read: a row holds every beginning of every response."
+            why = f"with {parts.choice('reward_level')} a row holds every beginning of every response"
+            text = f"data.{name} is not read: {why}."
             return text, (f"data.{name}=null",)
     if option.mode == "sampled":
         text = f"the gold world draws pairs of steps, and {parts.choice('feedback')} labels single ones."

@@ -128,7 +128,8 @@ def _of_pairs(parts: Any, drawn: bool, size: int | None) -> Refusal | None:
         return text, ("data.responses=2",)
     if feedback.splits_ties and not model.ties:
         text = (
-            "the gold world's labeller says no ties (annotator.ties=0): feedback.ties would change nothing."
+            "the gold world's labeller says no ties (annotator.ties=0): feedback.ties would change nothing "
+            f"with {parts.choice('sampling')}."
         )
         return text, ("feedback.ties=drop",)
     if "labels" in needs_of(parts) & feedback.gives and not (

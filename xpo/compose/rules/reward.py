@@ -14,7 +14,8 @@ def _reward_is_read(c: Composition) -> Reason | None:
         return None
     if c.reward.reads_reward:
         return Reason(
-            f"{c.choice('objective')} eats no reward, so {c.choice('reward')} would have no effect.",
+            f"{c.choice('objective')} with {c.choice('sampling')} eats no reward, so {c.choice('reward')} "
+            "would have no effect.",
             ("reward", "objective", "sampling"),
         )
     return Reason(

@@ -92,7 +92,8 @@ def _somebody_judges_new_ones(c: Composition) -> Reason | None:
         return None
     return Reason(
         f"{c.choice('annotator')} has the data's own labels, or asks a person, and {c.choice('sampling')} "
-        "draws others: samples are new, and a model, a rule or a judge has to say what they are worth.",
+        f"draws others: samples are new, and {c.choice('feedback')} is about what a model, a rule or a judge "
+        "says they are worth.",
         ("annotator", "sampling"),
     )
 
