@@ -99,15 +99,15 @@ def over_optimisation(learnt: dict[float, list[dict[str, Line]]]) -> str:
 
 
 def drawn(learnt: dict[float, list[dict[str, Line]]]) -> str:
-    """Both rewards over the steps for the smallest beta and a larger one, means over seeds."""
+    """Both rewards over the steps for the smallest beta and the largest, means over seeds."""
     curves = []
-    for beta in (BETAS[0], BETAS[3]):
+    for beta in (BETAS[0], BETAS[-1]):
         for name, scale, label in (("gold/reward", 1.0, "true"), ("rollout/score", 0.2, "learnt / 5")):
             series = [run[name] for run in learnt[beta]]
             x = [step for step, _ in series[0]]
             y = [scale * sum(s[i][1] for s in series) / len(series) for i in range(len(x))]
             curves.append(Curve(f"{label}, beta {beta:g}", x, y))
-    return svg("Over-optimisation of a learnt reward", "optimizer steps", "reward", curves)
+    return svg("Over-optimisation of a learnt reward", "optimizer steps", "reward", curves, names=400.0)
 
 
 def _spread(values: Sequence[float], form: str = "{:.3f}") -> str:
